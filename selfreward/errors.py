@@ -1,0 +1,37 @@
+"""One exception per boundary. A message says what is wrong, where, and the way out; the command line prints it alone."""
+
+
+class SelfRewardError(Exception):
+    """Base of every error that a user can cause or mend; printed without a traceback."""
+
+
+class ConfigError(SelfRewardError):
+    """A recipe, a --set or a combination of settings that cannot work."""
+
+
+class SeedError(SelfRewardError):
+    """Seed rows that cannot be used; the message lists every one of them."""
+
+
+class TemplateError(SelfRewardError):
+    """A file in prompts/ that cannot be used as a template."""
+
+
+class ModelError(SelfRewardError):
+    """A model that cannot be found, read or used."""
+
+
+class EngineError(SelfRewardError):
+    """An engine that cannot do what it was asked."""
+
+
+class StoreError(SelfRewardError):
+    """A run directory that cannot be read, written, locked or continued."""
+
+
+class StageError(SelfRewardError):
+    """A stage that ended without anything for the next one to work on."""
+
+
+class TrainingError(SelfRewardError):
+    """A training step that did not give a model."""

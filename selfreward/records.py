@@ -1,0 +1,140 @@
+"""The nouns, in the order in which data flows: seed -> prompt -> response -> judgment -> preference pair.
+
+Every record carries its own id and its parents' ids. Ids are derived from content and place, never random, and records
+hold no times, so that two equal runs give equal bytes.
+"""
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """Frozen base of all records and settings: unknown fields are refused, field docstrings are the documentation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def content_id(kind: str, *parts: str | int) -> str:
+    """An id such as ``p-3f9a…`` (16 hex digits, 64 bits) from what a record is and where it stands."""
+    digest = hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+    return f"{kind}-{digest[:16]}"
+
+
+def derive_seed(run_seed: int, *place: str | int) -> int:
+    """A 31-bit seed for one place of a run: ``derive_seed(run_seed, iteration, stage, offset)``."""
+    digest = hashlib.sha256(json.dumps([run_seed, *place]).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+class Message(Model):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Record(Model):
+    """What a stage stores: a row with an id."""
+
+    id: str
+
+
+class IFTSeed(Record):
+    """One instruction-following example: a chat that ends with the response to learn."""
+
+    messages: tuple[Message, ...]
+    line: int
+    """Line in the seed file, counted from 1."""
+
+    @property
+    def instruction(self) -> str:
+        return next(m.content for m in self.messages if m.role == "user")
+
+
+class EFTSeed(Record):
+    """One evaluation example: how good a response to an instruction is, and why."""
+
+    instruction: str
+    response: str
+    rationale: str
+    score: float
+    line: int
+
+
+class Prompt(Record):
+    """A new prompt. ``few_shot_ids`` are the seeds and prompts that it was shown after; empty for one from a file."""
+
+    text: str
+    iteration: int
+    few_shot_ids: tuple[str, ...] = ()
+    raw: str = ""
+    """What the model wrote before cleaning."""
+    model: str = ""
+    """Which model wrote it: M0, M1, … or the name of a fixed model; empty for one from a file."""
+
+
+class Response(Record):
+    """One candidate answer to a prompt."""
+
+    prompt_id: str
+    index: int
+    """0 … N-1 among the prompt's candidates."""
+    text: str
+    """The answer that the judge sees; reasoning stands apart."""
+    reasoning: str | None = None
+    """What a model that thinks aloud wrote before its answer."""
+    token_ids: tuple[int, ...]
+    """Generated ids, the end-of-turn token included where the model wrote one."""
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    special_tokens: bool
+    """Whether the text spells a special token; such text is judged safely but never trained on."""
+    model: str
+
+
+class Judgment(Record):
+    """One verdict. An unreadable verdict has ``score=None`` and keeps its raw text."""
+
+    prompt_id: str
+    response_ids: tuple[str, ...]
+    """One id; two for a pairwise verdict, in the order shown."""
+    method: str
+    rubric: str
+    """Name and short hash of the rubric, ``additive_5pt@1a2b3c4d``."""
+    sample: int
+    """0 … K-1 among the response's judgments."""
+    score: float | None
+    raw: str
+    """The judge's own new text."""
+    unreadable: tuple[str, ...] = ()
+    """Raw texts of earlier tries that could not be read."""
+    distribution: tuple[float, ...] | None = None
+    """P(score) over the rubric's scores, lowest first, normalised (method ``expected``)."""
+    mass: float | None = None
+    """Probability that fell on the score tokens before normalising."""
+    shortened: bool = False
+    """Whether the response's middle was left out to fit the context."""
+    prompt_tokens: int
+    model: str
+
+
+class PreferencePair(Record):
+    """Chosen against rejected, with TRL's conversational columns first."""
+
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
+    prompt_id: str
+    chosen_id: str
+    rejected_id: str
+    chosen_score: float
+    rejected_score: float
+    margin: float
+    chosen_token_ids: tuple[int, ...]
+    rejected_token_ids: tuple[int, ...]
+    retokenised: bool
+    """Whether TRL's own tokenisation of chosen or rejected differs from the generated ids."""
+
+
+Row = dict[str, Any]
