@@ -17,6 +17,21 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class NotInKey:
+    """Marks a setting that does not change what a stage makes: ``Annotated[int, NotInKey]``."""
+
+
+def key_settings(settings: Model) -> dict[str, Any]:
+    """The settings that a stage's key is made of, as JSON values: all but those marked :class:`NotInKey`."""
+    plain = settings.model_dump(mode="json")
+    key = {}
+    for name, field_info in type(settings).model_fields.items():
+        if NotInKey not in field_info.metadata:
+            value = getattr(settings, name)
+            key[name] = key_settings(value) if isinstance(value, Model) else plain[name]
+    return key
+
+
 def content_id(kind: str, *parts: str | int) -> str:
     """An id such as ``p-3f9a…`` (16 hex digits, 64 bits) from what a record is and where it stands."""
     digest = hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
@@ -137,4 +152,12 @@ class PreferencePair(Record):
     """Whether TRL's own tokenisation of chosen or rejected differs from the generated ids."""
 
 
-Row = dict[str, Any]
+class Example(Record):
+    """One tokenised SFT example, rendered from a seed."""
+
+    seed_id: str
+    kind: Literal["ift", "eft"]
+    messages: tuple[Message, ...]
+    input_ids: tuple[int, ...]
+    response_start: int
+    """Position of the first token that is learned."""

@@ -1,0 +1,36 @@
+"""Judge methods: a new one is a file here and a member of the union below."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from selfreward.judges.expected import ExpectedConfig, ExpectedJudge
+from selfreward.judges.protocol import Judge
+from selfreward.judges.sampled import SampledConfig, SampledJudge
+from selfreward.records import Model
+from selfreward.templates import Rubric, load_rubric
+
+MethodConfig = Annotated[ExpectedConfig | SampledConfig, Field(discriminator="type")]
+
+
+class JudgeConfig(Model):
+    """Who is judged by which rubric, and how its verdict is asked for."""
+
+    rubric: str = "additive_5pt"
+    """Name of a file in prompts/judge/, or the path of one."""
+    method: MethodConfig = Field(default_factory=SampledConfig)
+    """How verdicts are asked for: ``type: sampled`` or ``type: expected``."""
+    sees: Literal["answer", "reasoning_and_answer"] = "answer"
+    """What the judge is shown of a model that thinks aloud."""
+
+    def load_rubric(self) -> Rubric:
+        """The rubric's file, read and checked."""
+        return load_rubric(self.rubric)
+
+
+def build_judge(config: JudgeConfig, reasoning_end: str) -> Judge:
+    """The judge that a config describes."""
+    rubric = config.load_rubric()
+    if isinstance(config.method, ExpectedConfig):
+        return ExpectedJudge(config.method, rubric)
+    return SampledJudge(config.method, rubric, reasoning_end)

@@ -1,0 +1,219 @@
+"""RunConfig: one recipe, checked whole before anything runs. YAML and --set; loads no torch."""
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from selfreward.engines.loading import ModelConfig
+from selfreward.engines.transformers import TransformersConfig
+from selfreward.errors import ConfigError
+from selfreward.judges import JudgeConfig
+from selfreward.objectives.dpo import DPOConfig
+from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
+from selfreward.objectives.sft import SFTConfig
+from selfreward.pair_rules import PairRuleConfig
+from selfreward.pair_rules.best_worst import BestWorstConfig
+from selfreward.records import Model, NotInKey
+from selfreward.stages.prompt_generation import PromptsConfig
+from selfreward.stages.responses import ResponsesConfig
+
+_PATHS = (("seeds", "ift"), ("seeds", "eft"), ("prompts", "file"), ("model", "chat_template"))
+"""Settings that name files, relative to the recipe they stand in."""
+
+
+class SeedsConfig(Model):
+    """The user's own examples."""
+
+    ift: str | None = None
+    """JSONL with ``instruction`` and ``response``, or ``messages``."""
+    eft: str | None = None
+    """JSONL with ``instruction``, ``response``, ``rationale`` and ``score``."""
+
+
+class RunConfig(Model):
+    """Everything a run depends on."""
+
+    name: str | None = None
+    """Name of the run's directory; the recipe's file name where not set."""
+    runs_dir: Annotated[str, NotInKey] = "runs"
+    """Where run directories are."""
+    seed: int = 0
+    """From which every other random seed is derived."""
+    iterations: Annotated[int, NotInKey] = Field(default=3, ge=0)
+    """Self-reward iterations; 0 does the SFT step only."""
+    shard_size: Annotated[int, NotInKey] = Field(default=256, ge=1)
+    """Prompts that a stage works on between two saves; what a crash can lose."""
+    model: ModelConfig
+    """The root model, M0."""
+    seeds: SeedsConfig = SeedsConfig()
+    """Seed examples."""
+    engine: TransformersConfig = TransformersConfig()
+    """What generates and judges."""
+    lora: LoraConfig = LoraConfig()
+    """The adapter that is carried through all iterations."""
+    sft: SFTConfig = SFTConfig()
+    """Iteration 0."""
+    prompts: PromptsConfig = PromptsConfig()
+    """New prompts."""
+    responses: ResponsesConfig = ResponsesConfig()
+    """Candidate responses."""
+    judge: JudgeConfig = JudgeConfig()
+    """LLM-as-a-Judge."""
+    pairs: PairRuleConfig = BestWorstConfig()
+    """Preference pairs."""
+    dpo: DPOConfig = DPOConfig()
+    """Preference training."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "RunConfig":
+        if self.prompts.file is None and self.seeds.ift is None:
+            raise ValueError(
+                "new prompts are written after examples, and there are none: set seeds.ift or prompts.file"
+            )
+        for part in ("sft", "dpo"):
+            optimiser: OptimiserConfig = getattr(self, part)
+            micro = min(optimiser.micro_batch_size, optimiser.batch_size)
+            if optimiser.batch_size % micro:
+                raise ValueError(
+                    f"{part}.micro_batch_size={micro} does not divide {part}.batch_size={optimiser.batch_size}"
+                )
+        return self
+
+    @property
+    def run_dir(self) -> Path:
+        """The run's directory."""
+        assert self.name is not None  # load_config and run() see to it
+        return Path(self.runs_dir) / self.name
+
+    def to_yaml(self) -> str:
+        """The config with every default written out, as ``config.resolved.yaml`` keeps it."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load_config(
+    recipe: Path, overrides: Sequence[str] = (), *, name: str | None = None, iterations: int | None = None
+) -> RunConfig:
+    """A recipe with ``a.b=value`` overrides on top; values are YAML.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is unknown or impossible; all of them are listed.
+    """
+    try:
+        data = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{recipe}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{recipe}: not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{recipe}: expected settings such as `model: …`, found {type(data).__name__}")
+    _resolve_paths(data, recipe.parent)
+    data.setdefault("name", recipe.stem)
+    changes = dict(_parse_override(text) for text in overrides)
+    if name is not None:
+        changes["name"] = name
+    if iterations is not None:
+        changes["iterations"] = iterations
+    return make_config(data, changes, str(recipe))
+
+
+def make_config(data: Mapping[str, Any], changes: Mapping[str, Any], source: str) -> RunConfig:
+    """A config from plain data with dotted changes on top; ``source`` is named in errors."""
+    merged: dict[str, Any] = {**data}
+    if isinstance(merged.get("model"), str):
+        merged["model"] = {"name": merged["model"]}
+    for path, value in changes.items():
+        _set(merged, path, value)
+    prompts = merged.get("prompts")
+    if isinstance(prompts, dict) and isinstance(prompts.get("model"), str):
+        merged["prompts"] = {**prompts, "model": {"name": prompts["model"]}}
+    try:
+        config = RunConfig.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(e, source) for e in error.errors())) from error
+    if config.name is not None and (config.name in ("", ".", "..") or Path(config.name).name != config.name):
+        raise ConfigError(f"{source}: name: {config.name!r} is a path; expected a plain name")
+    return config
+
+
+def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """``a.b: old -> new`` for every setting that differs."""
+    lines = []
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += changed_settings(before, after, f"{prefix}{name}.")
+        elif before != after:
+            lines.append(f"{prefix}{name}: {before!r} -> {after!r}")
+    return lines
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """``["a.b=1"]`` as ``{"a.b": 1}``."""
+    return dict(_parse_override(text) for text in overrides)
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise ConfigError(f"--set {text}: expected NAME=VALUE, such as --set dpo.beta=0.2")
+    try:
+        return path.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {text}: the value is not YAML: {error}") from error
+
+
+def _set(data: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    if path == "model" and isinstance(value, str):
+        last, parents = "name", ["model"]
+    for parent in parents:
+        inner = data.get(parent)
+        data[parent] = {**inner} if isinstance(inner, dict) else {}
+        data = data[parent]
+    data[last] = value
+
+
+def _resolve_paths(data: dict[str, Any], base: Path) -> None:
+    for section, field in _PATHS:
+        part = data.get(section)
+        if isinstance(part, dict) and isinstance(part.get(field), str):
+            part[field] = str((base / part[field]).resolve())
+    for section, field in (("judge", "rubric"), ("prompts", "template")):
+        part = data.get(section)
+        if isinstance(part, dict) and str(part.get(field, "")).endswith(".md"):
+            part[field] = str((base / part[field]).resolve())
+
+
+def _explain(error: Any, source: str) -> str:
+    place = [str(part) for part in error["loc"]]
+    where = ".".join(place)
+    if error["type"] == "extra_forbidden":
+        known = _settings_beside(place)
+        close = difflib.get_close_matches(place[-1], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+        return f"{source}: {where}: no such setting; {hint}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{source}: {where + ': ' if where else ''}{message}"
+
+
+def _settings_beside(place: Sequence[str]) -> list[str]:
+    """Names of the settings in the section that an error's place is in."""
+    sections: list[type[BaseModel]] = [RunConfig]
+    for name in place[:-1]:
+        inner = [f.annotation for s in sections for n, f in s.model_fields.items() if n == name]
+        # A union's member is named by its tag in the place, which is no field: stay with the union's members.
+        sections = [m for annotation in inner for m in _models_in(annotation)] or sections
+    return sorted({name for section in sections for name in section.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
+        return [m for part in typing.get_args(annotation) for m in _models_in(part)]
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return [annotation] if is_model else []

@@ -1,0 +1,142 @@
+"""From messages to token ids, so that nothing inside a message can act as a special token.
+
+A chat template is text, and so is untrusted content: a response that spells ``<|im_end|>`` and a new assistant turn
+would close its own turn if both were tokenised together. Content is therefore checked in token ids, and tokenised apart
+from the template, with every special string broken up, wherever the two together give more special tokens than the
+template alone.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from selfreward.errors import ModelError
+from selfreward.records import Message
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+# Private-use characters mark where content goes in a rendered template.
+_SLOT = re.compile("\ue000(\\d+)\ue001")
+
+
+class Chat:
+    """A tokenizer with its chat template.
+
+    Raises:
+        ModelError: the tokenizer has no chat template.
+    """
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase", template_kwargs: Mapping[str, Any]) -> None:
+        if not tokenizer.chat_template:
+            raise ModelError(
+                f"{tokenizer.name_or_path}: the model has no chat template; set model.chat_template to a Jinja "
+                "template file, or name an instruct model"
+            )
+        self.tokenizer = tokenizer
+        self.template_kwargs = dict(template_kwargs)
+        control = {
+            token.content: token_id
+            for token_id, token in tokenizer.added_tokens_decoder.items()
+            if token.content.strip()  # some tokenizers add runs of spaces; those are ordinary text
+        }
+        self.control_ids = frozenset(control.values())
+        longest_first = sorted(control, key=len, reverse=True)
+        self._control = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        self._special_in_template: dict[tuple[Any, ...], int] = {}
+
+    def spells_special(self, text: str) -> bool:
+        """Whether a special token's string stands in the text."""
+        return self._control.search(text) is not None
+
+    def encode(
+        self,
+        chats: Sequence[Sequence[Message]],
+        prefills: Iterable[Sequence[int]] | None = None,
+        *,
+        open_turn: bool = True,
+    ) -> list[list[int]]:
+        """Token ids of each chat; with ``open_turn`` they end where the assistant begins to write (plus the prefill)."""
+        if not chats:
+            return []
+        texts = [self._render([m.model_dump() for m in chat], open_turn) for chat in chats]
+        # The template has written what stands at the beginning of a sequence; a second one would shift everything.
+        joint = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        ids = [
+            together if self._is_clean(chat, together, open_turn) else self._encode_apart(chat, open_turn)
+            for chat, together in zip(chats, joint, strict=True)
+        ]
+        if prefills is None:
+            return ids
+        return [start + list(prefill) for start, prefill in zip(ids, prefills, strict=True)]
+
+    def encode_targets(self, chats: Sequence[Sequence[Message]]) -> list[tuple[list[int], int]]:
+        """For each finished chat, its token ids and how many of them come before the last message's own."""
+        finished = self.encode(chats, open_turn=False)
+        opened = self.encode([chat[:-1] for chat in chats])
+        return [
+            (whole, _shared_length(whole, context)) for whole, context in zip(finished, opened, strict=True)
+        ]
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text without special tokens."""
+        return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+    def plain_ids(self, text: str) -> list[int]:
+        """Token ids of text in which no special token can act."""
+        ids: list[int] = []
+        for piece in self._break_up(text):
+            ids += self.tokenizer(piece, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _render(self, messages: list[dict[str, str]], open_turn: bool) -> str:
+        import jinja2
+
+        try:
+            text = self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=open_turn, **self.template_kwargs
+            )
+        except jinja2.TemplateError as error:
+            roles = ", ".join(m["role"] for m in messages)
+            raise ModelError(
+                f"{self.tokenizer.name_or_path}: the model's chat template refuses the turns ({roles}): {error}"
+            ) from error
+        return str(text)
+
+    def _skeleton(self, chat: Sequence[Message], open_turn: bool) -> str:
+        marked = [{"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(chat)]
+        return self._render(marked, open_turn)
+
+    def _is_clean(self, chat: Sequence[Message], ids: list[int], open_turn: bool) -> bool:
+        key = (open_turn, *(m.role for m in chat))
+        if key not in self._special_in_template:
+            skeleton = self.tokenizer(self._skeleton(chat, open_turn), add_special_tokens=False)["input_ids"]
+            self._special_in_template[key] = self._count_special(skeleton)
+        return self._count_special(ids) == self._special_in_template[key]
+
+    def _count_special(self, ids: list[int]) -> int:
+        return sum(token_id in self.control_ids for token_id in ids)
+
+    def _encode_apart(self, chat: Sequence[Message], open_turn: bool) -> list[int]:
+        ids: list[int] = []
+        parts = _SLOT.split(self._skeleton(chat, open_turn))  # template, slot number, template, slot number, …, template
+        for position, part in enumerate(parts):
+            if position % 2:
+                ids += self.plain_ids(chat[int(part)].content)
+            elif part:
+                ids += self.tokenizer(part, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _break_up(self, text: str) -> list[str]:
+        """Pieces that add up to the text, none of which holds a whole special string."""
+        pieces: list[str] = []
+        while found := self._control.search(text):
+            cut = found.start() + 1
+            pieces.append(text[:cut])
+            text = text[cut:]
+        return [*pieces, text] if text else pieces
+
+
+def _shared_length(first: Sequence[int], second: Sequence[int]) -> int:
+    pairs = zip(first, second, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))

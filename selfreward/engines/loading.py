@@ -1,0 +1,90 @@
+"""Loading a model and its chat template: one place for engines and for training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from selfreward.engines.chat import Chat
+from selfreward.errors import ModelError
+from selfreward.models import ModelRef, resolve_model
+from selfreward.records import Model
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+
+class ModelConfig(Model):
+    """The root model (M0). In a recipe, ``model: NAME`` is short for ``model: {name: NAME}``."""
+
+    name: str
+    """``builtin:smollm2-135m-instruct``, a local directory, or a Hub id."""
+    revision: str | None = None
+    """Commit, tag or branch of a Hub model."""
+    chat_template: str | None = None
+    """File with a Jinja chat template, for a model that has none or in place of its own."""
+    chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Variables for the chat template, such as ``enable_thinking: false``."""
+    reasoning_tags: tuple[str, str] = ("<think>", "</think>")
+    """What stands around the reasoning of a model that thinks aloud; it is kept apart from the answer."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model. Only for models whose authors you trust."""
+
+
+DType = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def load_chat(config: ModelConfig) -> Chat:
+    """The model's tokenizer and chat template; loads no weights."""
+    from transformers import AutoTokenizer
+
+    ref = resolve_model(config.name, config.revision)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(ref.path, trust_remote_code=config.trust_remote_code)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{config.name}: its tokenizer cannot be loaded: {error}") from error
+    if config.chat_template is not None:
+        try:
+            tokenizer.chat_template = Path(config.chat_template).read_text(encoding="utf-8")
+        except OSError as error:
+            raise ModelError(f"model.chat_template: {config.chat_template}: {error.strerror}") from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return Chat(tokenizer, config.chat_template_kwargs)
+
+
+def torch_device() -> torch.device:
+    """The accelerator where there is one, else the CPU."""
+    import torch
+
+    return torch.accelerator.current_accelerator() or torch.device("cpu")
+
+
+def torch_dtype(dtype: DType) -> torch.dtype:
+    """``auto`` is bfloat16 on accelerators and float32 on CPUs, where bfloat16 is mostly slower and always coarser."""
+    import torch
+
+    if dtype == "auto":
+        return torch.float32 if torch_device().type == "cpu" else torch.bfloat16
+    found: torch.dtype = getattr(torch, dtype)
+    return found
+
+
+def load_weights(config: ModelConfig, dtype: DType) -> PreTrainedModel:
+    """The root model on the device; safetensors only."""
+    from transformers import AutoModelForCausalLM
+
+    ref: ModelRef = resolve_model(config.name, config.revision)
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            ref.path,
+            dtype=torch_dtype(dtype),
+            use_safetensors=True,
+            trust_remote_code=config.trust_remote_code,
+        )
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{config.name}: its weights cannot be loaded: {error}") from error
+    return model.to(torch_device())  # type: ignore[arg-type]

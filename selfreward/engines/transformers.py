@@ -1,0 +1,225 @@
+"""Batched generation with transformers: the engine of laptops, and the one whose runs repeat byte for byte."""
+
+from __future__ import annotations
+
+import copy
+import gc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from selfreward.engines.loading import DType, ModelConfig, load_chat, load_weights
+from selfreward.engines.protocol import Answer, Completion, NextToken, Request, Sampling
+from selfreward.errors import EngineError
+from selfreward.records import Model, NotInKey, derive_seed
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import Cache
+
+_SHORTEST_SHARED_PREFIX = 16
+"""Below this many tokens, a shared prefix saves less than copying its cache costs."""
+
+
+class TransformersConfig(Model):
+    """Batched ``generate`` of transformers, on the GPU or the CPU."""
+
+    type: Literal["transformers"] = "transformers"
+    batch_size: Annotated[int, NotInKey] = Field(default=32, ge=1)
+    """Sequences generated at once. Smaller needs less memory."""
+    judge_batch_size: Annotated[int, NotInKey] = Field(default=8, ge=1)
+    """Sequences in one forward pass of expected-score judging, where long texts meet no decoding."""
+    dtype: DType = "auto"
+    """``auto``: bfloat16 on accelerators, float32 on CPUs."""
+    max_context: int | None = Field(default=None, ge=16)
+    """Most tokens of prompt and completion together; the model's own limit where not set."""
+
+
+class TransformersEngine:
+    """Loads the root model once and lays the adapter over it."""
+
+    def __init__(self, model: ModelConfig, config: TransformersConfig, adapter: Path | None) -> None:
+        import torch
+
+        self.chat = load_chat(model)
+        self._config = config
+        weights: Any = load_weights(model, config.dtype)
+        if adapter is not None:
+            from peft import PeftModel
+
+            weights = PeftModel.from_pretrained(weights, str(adapter))
+            if weights.dtype == torch.float32:
+                # Lossless enough only in float32; it halves the time per token on a CPU.
+                weights = weights.merge_and_unload()
+        self._model: Any = weights.eval()
+        limit = getattr(weights.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
+        self.context: int = min(limit, config.max_context or limit)
+        eos = weights.generation_config.eos_token_id
+        if eos is None:
+            eos = self.chat.tokenizer.eos_token_id
+        self._eos: list[int] = eos if isinstance(eos, list) else [eos]
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
+        """See :class:`~selfreward.engines.protocol.Engine`. Batches are formed by length within this one call."""
+        encoded = self._encode(requests)
+        fitting = self._fitting(encoded, sampling.max_tokens)
+        yield from ((i, Answer(len(encoded[i]), ())) for i in range(len(encoded)) if i not in set(fitting))
+        prefix = self._shared_prefix([encoded[i] for i in fitting])
+        per_batch = max(1, self._config.batch_size // sampling.n)
+        for number, batch in enumerate(_even_batches(fitting, encoded, per_batch)):
+            seed = derive_seed(sampling.seed, number)
+            rows = self._generate_batch([encoded[i] for i in batch], prefix, sampling, seed)
+            for position, index in enumerate(batch):
+                own = rows[position * sampling.n : (position + 1) * sampling.n]
+                yield index, Answer(len(encoded[index]), tuple(self._completion(row, sampling) for row in own))
+
+    def next_token(
+        self, requests: Sequence[Request], token_ids: Sequence[int]
+    ) -> Iterator[tuple[int, NextToken]]:
+        """See :class:`~selfreward.engines.protocol.Engine`. One forward pass over each request."""
+        import torch
+
+        encoded = self._encode(requests)
+        fitting = self._fitting(encoded, 1)
+        yield from ((i, NextToken(len(encoded[i]), ())) for i in range(len(encoded)) if i not in set(fitting))
+        prefix = self._shared_prefix([encoded[i] for i in fitting])
+        for batch in _even_batches(fitting, encoded, self._config.judge_batch_size):
+            ids, mask = self._pad([encoded[i] for i in batch], len(prefix))
+            with torch.inference_mode():
+                cache = self._prefix_cache(prefix, len(batch))
+                positions = (mask.cumsum(-1) - 1).clamp(min=0)
+                logits = self._model(
+                    input_ids=ids[:, len(prefix) :],
+                    attention_mask=mask,
+                    position_ids=positions[:, len(prefix) :],
+                    past_key_values=cache,
+                    logits_to_keep=1,
+                ).logits[:, -1]
+                named = logits.float().log_softmax(-1)[:, list(token_ids)].tolist()
+            for index, logprobs in zip(batch, named, strict=True):
+                yield index, NextToken(len(encoded[index]), tuple(logprobs))
+
+    def close(self) -> None:
+        """Give the model's memory back, on the accelerator too."""
+        import torch
+
+        self._model = None
+        gc.collect()
+        if torch.accelerator.is_available():
+            torch.accelerator.memory.empty_cache()
+
+    def _encode(self, requests: Sequence[Request]) -> list[list[int]]:
+        return self.chat.encode([r.messages for r in requests], [r.prefill for r in requests])
+
+    def _fitting(self, encoded: Sequence[Sequence[int]], new_tokens: int) -> list[int]:
+        return [i for i, ids in enumerate(encoded) if len(ids) + new_tokens <= self.context]
+
+    def _generate_batch(
+        self, encoded: list[list[int]], prefix: list[int], sampling: Sampling, seed: int
+    ) -> list[list[int]]:
+        import torch
+
+        ids, mask = self._pad(encoded, len(prefix))
+        ids, mask = ids.repeat_interleave(sampling.n, 0), mask.repeat_interleave(sampling.n, 0)
+        try:
+            with torch.inference_mode(), torch.random.fork_rng(devices=self._rng_devices()):
+                torch.manual_seed(seed)
+                out = self._model.generate(
+                    input_ids=ids,
+                    attention_mask=mask,
+                    past_key_values=self._prefix_cache(prefix, len(ids)),
+                    generation_config=self._generation_config(sampling),
+                    **({"tokenizer": self.chat.tokenizer} if sampling.stop else {}),
+                )
+        except torch.OutOfMemoryError as error:
+            raise EngineError(
+                f"out of memory with {len(ids)} sequences of up to {ids.shape[1] + sampling.max_tokens} tokens; run the "
+                f"same command again with --set engine.batch_size={max(1, len(ids) // 2)} (finished work is kept)"
+            ) from error
+        rows: list[list[int]] = out[:, ids.shape[1] :].tolist()
+        return rows
+
+    def _generation_config(self, sampling: Sampling) -> Any:
+        from transformers import GenerationConfig
+
+        # Made from nothing but our settings: a model's own defaults (top_k=50, …) would change what a recipe says.
+        return GenerationConfig(
+            max_new_tokens=sampling.max_tokens,
+            do_sample=sampling.temperature > 0,
+            **({"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0} if sampling.temperature else {}),
+            **({"stop_strings": list(sampling.stop)} if sampling.stop else {}),
+            eos_token_id=self._eos,
+            pad_token_id=self.chat.tokenizer.pad_token_id,
+        )
+
+    def _completion(self, row: list[int], sampling: Sampling) -> Completion:
+        ended = next((i for i, token in enumerate(row) if token in self._eos), None)
+        ids = row if ended is None else row[: ended + 1]
+        text = self.chat.decode(ids)
+        stopped = ended is not None
+        for stop in sampling.stop:
+            text, found, _ = text.partition(stop)
+            stopped = stopped or bool(found)
+        written = ids if ended is None else ids[:-1]
+        return Completion(
+            text=text,
+            token_ids=tuple(ids),
+            finish_reason="stop" if stopped else "length",
+            special_tokens=self.chat.spells_special(text) or not self.chat.control_ids.isdisjoint(written),
+        )
+
+    def _pad(self, encoded: list[list[int]], prefix_length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids and mask of shape (sequences, longest), padded between the shared prefix and each row's own tokens."""
+        import torch
+
+        longest = max(map(len, encoded))
+        pad = self.chat.tokenizer.pad_token_id
+        ids, mask = [], []
+        for row in encoded:
+            gap = longest - len(row)
+            ids.append(row[:prefix_length] + [pad] * gap + row[prefix_length:])
+            mask.append([1] * prefix_length + [0] * gap + [1] * (len(row) - prefix_length))
+        device = self._model.device
+        return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+    def _shared_prefix(self, encoded: list[list[int]]) -> list[int]:
+        if len(encoded) < 2:
+            return []
+        first, last = min(encoded), max(encoded)  # what these two share, all rows between them share
+        length = 0
+        while length < min(len(first), len(last)) and first[length] == last[length]:
+            length += 1
+        length = min(length, min(map(len, encoded)) - 1)
+        if length < _SHORTEST_SHARED_PREFIX:
+            return []
+        self._prefix: Cache = self._forward_prefix(first[:length])
+        return first[:length]
+
+    def _forward_prefix(self, prefix: list[int]) -> Cache:
+        import torch
+
+        with torch.inference_mode():
+            ids = torch.tensor([prefix], device=self._model.device)
+            cache: Cache = self._model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
+        return cache
+
+    def _prefix_cache(self, prefix: list[int], rows: int) -> Cache | None:
+        if not prefix:
+            return None
+        cache = copy.deepcopy(self._prefix)
+        cache.batch_repeat_interleave(rows)
+        return cache
+
+    def _rng_devices(self) -> list[int]:
+        return [self._model.device.index or 0] if self._model.device.type == "cuda" else []
+
+
+def _even_batches(
+    indices: Sequence[int], encoded: Sequence[Sequence[int]], size: int
+) -> Iterator[list[int]]:
+    """Batches of similar lengths, the longest first, so that too large a batch fails at once."""
+    by_length = sorted(indices, key=lambda i: len(encoded[i]), reverse=True)
+    for start in range(0, len(by_length), size):
+        yield by_length[start : start + size]

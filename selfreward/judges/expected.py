@@ -1,0 +1,99 @@
+"""Expected score: one forward pass, the probabilities of all scores, no sampling.
+
+The judge's turn is opened up to where the score stands, and the score is the mean of the next token's distribution over
+the scale (as in G-Eval, Liu et al. 2023, arXiv 2303.16634, section 2).
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Literal
+
+from pydantic import Field
+
+from selfreward.engines.chat import Chat
+from selfreward.engines.protocol import Engine, NextToken, Request
+from selfreward.errors import EngineError
+from selfreward.judges.asking import ask, questions
+from selfreward.judges.protocol import Candidate
+from selfreward.judges.verdict import verdict_line
+from selfreward.records import EFTSeed, Judgment, Message, Model, content_id
+from selfreward.templates import Rubric
+
+
+class ExpectedConfig(Model):
+    """One forward pass a response: cheap, without a rationale, and steadier than sampling for small models."""
+
+    type: Literal["expected"] = "expected"
+    min_mass: float = Field(default=0.2, ge=0, le=1)
+    """A verdict is unreadable where less probability than this falls on the scale's scores."""
+
+
+class ExpectedJudge:
+    """See :class:`~selfreward.judges.protocol.Judge`."""
+
+    def __init__(self, config: ExpectedConfig, rubric: Rubric) -> None:
+        self._config, self._rubric = config, rubric
+
+    def judge(self, candidates: Sequence[Candidate], engine: Engine, model: str, seed: int) -> list[Judgment]:
+        """One judgment a candidate; ``seed`` is not used, since nothing is sampled."""
+        prefill, tokens = score_tokens(engine.chat, self._rubric)
+        room = engine.context - len(prefill) - 1
+        asked, shortened = questions(self._rubric, engine.chat, candidates, room)
+        answers = dict(engine.next_token([Request(messages, prefill) for messages in asked], tokens))
+        return [
+            self._judgment(candidate, answers[i], i in shortened, model) for i, candidate in enumerate(candidates)
+        ]
+
+    def example(self, seed: EFTSeed) -> tuple[Message, ...]:
+        """The rubric's words, answered by the verdict alone, as the prefill will open it."""
+        target = verdict_line(self._rubric.front.verdict, seed.score)
+        return (*ask(self._rubric, seed.instruction, seed.response), Message(role="assistant", content=target))
+
+    def _judgment(self, candidate: Candidate, answer: NextToken, shortened: bool, model: str) -> Judgment:
+        probabilities = [math.exp(logprob) for logprob in answer.logprobs]
+        mass = math.fsum(probabilities)
+        scores = self._rubric.front.scale.scores
+        distribution = tuple(p / mass for p in probabilities) if mass else None
+        readable = distribution is not None and mass >= self._config.min_mass
+        return Judgment(
+            id=content_id("j", candidate.response_id, "expected", self._rubric.label, 0),
+            prompt_id=candidate.prompt_id,
+            response_ids=(candidate.response_id,),
+            method="expected",
+            rubric=self._rubric.label,
+            sample=0,
+            score=math.fsum(s * p for s, p in zip(scores, distribution or (), strict=True)) if readable else None,
+            raw="",
+            distribution=distribution,
+            mass=mass if answer.logprobs else None,
+            shortened=shortened,
+            prompt_tokens=answer.prompt_tokens,
+            model=model,
+        )
+
+
+def score_tokens(chat: Chat, rubric: Rubric) -> tuple[tuple[int, ...], list[int]]:
+    """The tokens that open a verdict, and the one token of each score, lowest first.
+
+    Both are taken from tokenising every complete verdict in its place: in some vocabularies the space before the digit
+    belongs to the digit, in others it is a token of its own.
+
+    Raises:
+        EngineError: a score of the scale is not one token of this model's vocabulary.
+    """
+    question = Message(role="user", content="?")
+    lines = [verdict_line(rubric.front.verdict, score) for score in rubric.front.scale.scores]
+    chats = [(question, Message(role="assistant", content=line)) for line in lines]
+    targets = [ids[start:] for ids, start in chat.encode_targets(chats)]
+    columns = list(zip(*targets, strict=False))
+    prefill = tuple(column[0] for column in takewhile(lambda c: len(set(c)) == 1, columns))
+    tokens = [ids[len(prefill)] for ids in targets if len(ids) > len(prefill)]
+    tails = {tuple(ids[len(prefill) + 1 :]) for ids in targets}
+    if len(set(tokens)) != len(targets) or len(tails) != 1:
+        scale = rubric.front.scale
+        raise EngineError(
+            f"{rubric.path}: not every score from {scale.min} to {scale.max} is one token of "
+            f"{chat.tokenizer.name_or_path}, so expected scores cannot be read; use judge.method.type=sampled"
+        )
+    return prefill, tokens

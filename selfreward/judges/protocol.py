@@ -1,0 +1,30 @@
+"""What every judge method does: candidates in, judgments out, and the words that an EFT example teaches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from selfreward.engines.protocol import Engine
+from selfreward.records import EFTSeed, Judgment, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A response to judge, beside the prompt it answers."""
+
+    prompt_id: str
+    response_id: str
+    prompt: str
+    response: str
+
+
+class Judge(Protocol):
+    """A rubric and a way to ask for its verdict."""
+
+    def judge(self, candidates: Sequence[Candidate], engine: Engine, model: str, seed: int) -> list[Judgment]:
+        """All judgments of the candidates, in the candidates' order. ``model`` names the judge in the records."""
+        ...
+
+    def example(self, seed: EFTSeed) -> tuple[Message, ...]:
+        """The chat that teaches this very judge with an EFT seed; the last message is the target."""
+        ...

@@ -1,0 +1,105 @@
+"""Sampled verdicts: K rationales a response, averaged later (Yuan et al. 2024, section 2.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from selfreward.engines.protocol import Answer, Engine, Request, Sampling
+from selfreward.judges.asking import ask, questions
+from selfreward.judges.protocol import Candidate
+from selfreward.judges.verdict import read_score, verdict_line
+from selfreward.records import EFTSeed, Judgment, Message, Model, NotInKey, content_id, derive_seed
+from selfreward.templates import Rubric
+
+
+class SampledConfig(Model):
+    """K written judgments a response, each with its rationale."""
+
+    type: Literal["sampled"] = "sampled"
+    samples: int = Field(default=3, ge=1)
+    """K, judgments a response."""
+    temperature: float = Field(default=0.7, ge=0)
+    """Sampling temperature of the judge."""
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    """Nucleus of the judge's sampling."""
+    max_tokens: int = Field(default=256, ge=1)
+    """Most tokens of one judgment."""
+    retries: Annotated[int, NotInKey] = Field(default=1, ge=0)
+    """How often an unreadable judgment is asked for again."""
+
+
+@dataclass(slots=True)
+class _Sample:
+    """One of a candidate's K judgments, on its way to being readable."""
+
+    candidate: int
+    number: int
+    raws: list[str] = field(default_factory=list)
+    score: float | None = None
+
+
+class SampledJudge:
+    """See :class:`~selfreward.judges.protocol.Judge`. ``reasoning_end`` closes the judge's thinking, if it thinks."""
+
+    def __init__(self, config: SampledConfig, rubric: Rubric, reasoning_end: str) -> None:
+        self._config, self._rubric, self._reasoning_end = config, rubric, reasoning_end
+
+    def judge(self, candidates: Sequence[Candidate], engine: Engine, model: str, seed: int) -> list[Judgment]:
+        """K judgments a candidate, in order; unreadable ones are asked for again with another seed."""
+        room = engine.context - self._config.max_tokens
+        asked, shortened = questions(self._rubric, engine.chat, candidates, room)
+        requests = [Request(messages) for messages in asked]
+        samples = [_Sample(c, k) for c in range(len(candidates)) for k in range(self._config.samples)]
+        tokens = {
+            i: self._read(samples[i * self._config.samples : (i + 1) * self._config.samples], answer)
+            for i, answer in engine.generate(requests, self._sampling(self._config.samples, derive_seed(seed, 0)))
+        }
+        for attempt in range(1, self._config.retries + 1):
+            unread = [s for s in samples if s.score is None and s.raws]
+            again = [requests[s.candidate] for s in unread]
+            for i, answer in engine.generate(again, self._sampling(1, derive_seed(seed, attempt))):
+                self._read([unread[i]], answer)
+        return [
+            self._judgment(candidates[s.candidate], s, tokens[s.candidate], s.candidate in shortened, model)
+            for s in samples
+        ]
+
+    def example(self, seed: EFTSeed) -> tuple[Message, ...]:
+        """The rubric's words, answered by the rationale and then the verdict."""
+        verdict = verdict_line(self._rubric.front.verdict, seed.score)
+        target = Message(role="assistant", content=f"{seed.rationale.strip()}\n{verdict}")
+        return (*ask(self._rubric, seed.instruction, seed.response), target)
+
+    def _sampling(self, n: int, seed: int) -> Sampling:
+        config = self._config
+        return Sampling(
+            max_tokens=config.max_tokens, n=n, temperature=config.temperature, top_p=config.top_p, seed=seed
+        )
+
+    def _read(self, samples: Sequence[_Sample], answer: Answer) -> int:
+        if answer.completions:
+            for sample, completion in zip(samples, answer.completions, strict=True):
+                own_words = completion.text.rpartition(self._reasoning_end)[2]
+                sample.raws.append(completion.text)
+                sample.score = read_score(own_words, self._rubric.front.verdict, self._rubric.front.scale)
+        return answer.prompt_tokens
+
+    def _judgment(
+        self, candidate: Candidate, sample: _Sample, prompt_tokens: int, shortened: bool, model: str
+    ) -> Judgment:
+        return Judgment(
+            id=content_id("j", candidate.response_id, "sampled", self._rubric.label, sample.number),
+            prompt_id=candidate.prompt_id,
+            response_ids=(candidate.response_id,),
+            method="sampled",
+            rubric=self._rubric.label,
+            sample=sample.number,
+            score=sample.score,
+            raw=sample.raws[-1] if sample.raws else "",
+            unreadable=tuple(sample.raws[:-1]),
+            shortened=shortened,
+            prompt_tokens=prompt_tokens,
+            model=model,
+        )

@@ -1,0 +1,92 @@
+"""The project's own seed files: ``ift.jsonl`` and ``eft.jsonl``, as in seeds/README.md."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from selfreward.records import EFTSeed, IFTSeed, Message, content_id
+from selfreward.seeding.rows import RowError, read_rows, text_field
+from selfreward.templates import Scale
+
+_IFT_SHAPES = (
+    frozenset({"instruction", "response"}),
+    frozenset({"messages"}),
+)
+_EFT_FIELDS = frozenset({"instruction", "response", "rationale", "score"})
+_OPTIONAL = frozenset({"task"})
+
+
+def read_ift(path: Path) -> list[IFTSeed]:
+    """IFT rows: ``instruction`` and ``response``, or ``messages`` that end with the assistant's.
+
+    Raises:
+        SeedError: with every bad row.
+    """
+    return read_rows(path, _ift)
+
+
+def read_eft(path: Path, scale: Scale) -> list[EFTSeed]:
+    """EFT rows: ``instruction``, ``response``, ``rationale`` and a ``score`` on the rubric's scale.
+
+    Raises:
+        SeedError: with every bad row.
+    """
+    return read_rows(path, lambda row, line: _eft(row, line, scale))
+
+
+def _ift(row: dict[str, Any], line: int) -> IFTSeed:
+    fields = frozenset(row) - _OPTIONAL
+    if fields not in _IFT_SHAPES:
+        found = ", ".join(sorted(row)) or "nothing"
+        raise RowError(f'found the fields {found}; expected "instruction" and "response", or "messages"')
+    if "messages" in row:
+        messages = _messages(row["messages"])
+    else:
+        messages = (
+            Message(role="user", content=text_field(row, "instruction")),
+            Message(role="assistant", content=text_field(row, "response")),
+        )
+    return IFTSeed(id=content_id("ift", line, *(m.content for m in messages)), messages=messages, line=line)
+
+
+def _messages(value: Any) -> tuple[Message, ...]:
+    if not isinstance(value, list) or not value:
+        raise RowError('"messages" is not a list of turns; expected objects with "role" and "content"')
+    try:
+        messages = tuple(Message.model_validate(turn) for turn in value)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise RowError(f'a turn of "messages": {place or "turn"}: {wrong["msg"]}') from error
+    if any(not m.content.strip() for m in messages):
+        raise RowError('a turn of "messages" is empty; expected text')
+    roles = [m.role for m in messages]
+    turns = roles[1:] if roles[0] == "system" else roles
+    if turns != ["user", "assistant"] * (len(turns) // 2) or not turns:
+        raise RowError(
+            f'the roles of "messages" are {", ".join(roles)}; expected an optional system turn, then user and assistant '
+            "in turn, the assistant last"
+        )
+    return messages
+
+
+def _eft(row: dict[str, Any], line: int, scale: Scale) -> EFTSeed:
+    unknown = frozenset(row) - _EFT_FIELDS - _OPTIONAL
+    if unknown:
+        raise RowError(f"unknown fields {', '.join(sorted(unknown))}; expected {', '.join(sorted(_EFT_FIELDS))}")
+    instruction, response, rationale = (text_field(row, f) for f in ("instruction", "response", "rationale"))
+    score = row.get("score")
+    expected = f"expected a whole number from {scale.min} to {scale.max}"
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        raise RowError(f'"score" is {score!r}; {expected}' if "score" in row else f'no "score"; {expected}')
+    if score not in scale.scores:
+        raise RowError(f'"score" is {score}; {expected}')
+    return EFTSeed(
+        id=content_id("eft", line, instruction, response),
+        instruction=instruction,
+        response=response,
+        rationale=rationale,
+        score=float(score),
+        line=line,
+    )

@@ -1,0 +1,72 @@
+"""Reading JSONL so that every bad row is named: file, line, what is wrong, what was expected."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from selfreward.errors import SeedError
+
+T = TypeVar("T")
+_MOST_NAMED = 200
+
+
+class RowError(ValueError):
+    """What is wrong with one row."""
+
+
+def read_rows(path: Path, parse: Callable[[dict[str, Any], int], T]) -> list[T]:
+    """Each row through ``parse(row, line)``; blank lines are skipped.
+
+    Raises:
+        SeedError: the file cannot be read, or rows are bad; all of them are listed.
+    """
+    rows, bad = [], []
+    for line, text in enumerate(_lines(path), 1):
+        if not text.strip():
+            continue
+        try:
+            rows.append(parse(_object(text), line))
+        except RowError as error:
+            bad.append(f"{path}:{line}: {error}")
+    if bad:
+        more = [f"… and {len(bad) - _MOST_NAMED} more"] if len(bad) > _MOST_NAMED else []
+        raise SeedError("\n".join([*bad[:_MOST_NAMED], *more]))
+    if not rows:
+        raise SeedError(f"{path}: no rows; expected one JSON object a line")
+    return rows
+
+
+def text_field(row: dict[str, Any], name: str) -> str:
+    """A non-empty string of the row."""
+    if name not in row:
+        raise RowError(f'no "{name}"; found {", ".join(map(repr, row)) or "nothing"}')
+    value = row[name]
+    if not isinstance(value, str):
+        raise RowError(f'"{name}" is {type(value).__name__}; expected text')
+    if not value.strip():
+        raise RowError(f'"{name}" is empty; expected text')
+    if not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise RowError(f'"{name}" holds half of a surrogate pair, which is no character; expected text')
+    return value
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise SeedError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SeedError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        row = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RowError(f"not JSON ({error.msg} at column {error.colno}); expected one object a line") from error
+    except RecursionError as error:
+        raise RowError("nested too deeply; expected a flat JSON object") from error
+    if not isinstance(row, dict):
+        raise RowError(f"a JSON {type(row).__name__}; expected an object")
+    return row

@@ -1,0 +1,43 @@
+"""Judging: every response is put to the judge, beside its prompt (LLM-as-a-Judge)."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from selfreward.engines.protocol import Engine
+from selfreward.judges import JudgeConfig
+from selfreward.judges.protocol import Candidate, Judge
+from selfreward.records import Judgment, Prompt, Response
+from selfreward.stages.shard import Shard
+
+VERSION = 1
+
+
+def judge_responses(
+    responses: Sequence[Response],
+    prompts: Mapping[str, Prompt],
+    config: JudgeConfig,
+    judge: Judge,
+    engine: Engine,
+    model: str,
+    seed: int,
+) -> Shard[Judgment]:
+    """All judgments of the responses, in the responses' order. ``prompts`` are by id."""
+    candidates = [
+        Candidate(r.prompt_id, r.id, prompts[r.prompt_id].text, _shown(r, config)) for r in responses
+    ]
+    judgments = judge.judge(candidates, engine, model, seed)
+    counts = Counter(
+        {
+            "unreadable": sum(j.score is None for j in judgments),
+            "asked_again": sum(len(j.unreadable) for j in judgments),
+            "shortened": sum(j.shortened for j in judgments),
+            "tokens.prompt": sum(j.prompt_tokens for j in judgments),
+        }
+    )
+    return Shard(judgments, len(responses), counts)
+
+
+def _shown(response: Response, config: JudgeConfig) -> str:
+    if config.sees == "reasoning_and_answer" and response.reasoning:
+        return f"{response.reasoning}\n\n{response.text}"
+    return response.text

@@ -1,0 +1,181 @@
+"""New prompts: the model is shown a few tasks and writes one more (Self-Instruct, Wang et al. 2022, section 2.2)."""
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from selfreward.engines.loading import ModelConfig
+from selfreward.engines.protocol import Completion, Engine, Request, Sampling
+from selfreward.errors import StageError
+from selfreward.records import IFTSeed, Message, Model, NotInKey, Prompt, content_id, derive_seed
+from selfreward.seeding.prompt_file import read_prompts
+from selfreward.stages.prompt_cleaning import clean
+from selfreward.stages.prompt_filters import FilterConfig, PromptFilter
+from selfreward.stages.shard import Shard
+from selfreward.templates import PromptTemplate, fill
+
+VERSION = 1
+_MOST_AT_ONCE = 512
+"""Requests a round; what a crash can lose of this stage."""
+
+
+class PromptsConfig(Model):
+    """Where the prompts of an iteration come from."""
+
+    count: int = Field(default=1000, ge=1)
+    """Prompts wanted in each iteration."""
+    file: str | None = None
+    """A file of prompts (JSONL rows with ``prompt``, or text with one a line) instead of generation; iteration t
+    takes the t-th ``count`` of them."""
+    model: ModelConfig | None = None
+    """A fixed model that writes the prompts, as in the paper; M_t itself where not set."""
+    template: str = "self_instruct"
+    """Name of a file in prompts/prompt_generation/, or the path of one."""
+    few_shot_seeds: int = Field(default=6, ge=1)
+    """Seed instructions shown in each request."""
+    few_shot_generated: int = Field(default=2, ge=0)
+    """Earlier generated prompts shown in each request, once there are as many."""
+    temperature: float = Field(default=0.6, gt=0)
+    """Sampling temperature."""
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    """Nucleus of the sampling."""
+    max_tokens: int = Field(default=256, ge=1)
+    """Most tokens of one new prompt."""
+    max_attempts: Annotated[int, NotInKey] = Field(default=10, ge=1)
+    """Requests for each prompt wanted, after which the stage ends with fewer."""
+    filters: FilterConfig = Field(default_factory=FilterConfig)
+    """What is dropped."""
+
+
+@dataclass(frozen=True)
+class PromptWriter:
+    """Everything that writing prompts for one iteration needs."""
+
+    config: PromptsConfig
+    template: PromptTemplate
+    seeds: Sequence[IFTSeed]
+    engine: Engine
+    model: str
+    iteration: int
+    seed: int
+
+    def rounds(self, earlier: Sequence[Prompt], written: Sequence[Prompt], asked: int) -> Iterator[Shard[Prompt]]:
+        """Rounds of requests, each a shard, until enough prompts are kept or the attempts are used up.
+
+        Args:
+            earlier: prompts of earlier iterations.
+            written: this iteration's prompts so far.
+            asked: how many requests were made for them.
+        """
+        kept = list(written)
+        known = PromptFilter(self.config.filters, [s.instruction for s in self.seeds] + [p.text for p in earlier])
+        for prompt in kept:
+            known.add(prompt.text)
+        limit = self.config.count * self.config.max_attempts
+        while len(kept) < self.config.count and asked < limit:
+            missing = self.config.count - len(kept)
+            size = min(max(2 * missing, 8), _MOST_AT_ONCE, limit - asked)
+            shard = self._round([*earlier, *kept], known, asked, size, missing)
+            kept += shard.records
+            asked += size
+            yield shard
+
+    def _round(
+        self, shown: Sequence[Prompt], known: PromptFilter, asked: int, size: int, missing: int
+    ) -> Shard[Prompt]:
+        seed = derive_seed(self.seed, asked)
+        choose = random.Random(seed)
+        examples = [self._few_shot(shown, choose) for _ in range(size)]
+        requests = [self._request([text for _, text in shots]) for shots in examples]
+        config = self.config
+        sampling = Sampling(
+            max_tokens=config.max_tokens,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            stop=self.template.front.stop,
+            seed=seed,
+        )
+        answers = dict(self.engine.generate(requests, sampling))
+        counts = Counter(asked=size)
+        written: list[tuple[int, str, Completion]] = []
+        for i in range(size):
+            counts["tokens.prompt"] += answers[i].prompt_tokens
+            if not answers[i].completions:
+                counts["drop.request_too_long"] += 1
+                continue
+            (completion,) = answers[i].completions
+            counts["tokens.generated"] += len(completion.token_ids)
+            text = clean(completion.text)
+            reason = self._spoiled(text, completion)
+            if reason:
+                counts[f"drop.{reason}"] += 1
+            else:
+                written.append((i, text, completion))
+        records = []
+        reasons = known.drop_reasons([text for _, text, _ in written])
+        for (i, text, completion), reason in zip(written, reasons, strict=True):
+            if reason or len(records) == missing:
+                counts[f"drop.{reason or 'more_than_wanted'}"] += 1
+            else:
+                records.append(self._prompt(asked + i, text, completion.text, [id for id, _ in examples[i]]))
+        return Shard(records, size, counts)
+
+    def _few_shot(self, shown: Sequence[Prompt], choose: random.Random) -> list[tuple[str, str]]:
+        """(id, text) of the tasks to show, in random order; generated ones only once there are enough."""
+        generated = self.config.few_shot_generated if len(shown) >= self.config.few_shot_generated else 0
+        seeds = min(self.config.few_shot_seeds, len(self.seeds))
+        shots = [(s.id, s.instruction) for s in choose.sample(self.seeds, seeds)]
+        shots += [(p.id, p.text) for p in choose.sample(shown, generated)]
+        choose.shuffle(shots)
+        return shots
+
+    def _request(self, texts: Sequence[str]) -> Request:
+        front = self.template.front
+        lines = [fill(front.example, {"number": str(n), "text": text}) for n, text in enumerate(texts, 1)]
+        following = {"next": str(len(texts) + 1)}
+        values = {"examples": "\n\n".join(lines), **following}
+        words = self.template.render({name: values[name] for name in front.inputs})
+        prefill = self.engine.chat.plain_ids(fill(front.prefill, following)) if front.prefill else []
+        return Request((Message(role="user", content=words),), tuple(prefill))
+
+    def _spoiled(self, text: str, completion: Completion) -> str | None:
+        if completion.special_tokens or self.engine.chat.spells_special(text):
+            return "special_tokens"
+        cut_off = completion.finish_reason == "length" and completion.text.rstrip().endswith(text[-20:])
+        return "truncated" if text and cut_off else None
+
+    def _prompt(self, place: int, text: str, raw: str, few_shot_ids: Sequence[str]) -> Prompt:
+        return Prompt(
+            id=content_id("p", self.iteration, place, text),
+            text=text,
+            iteration=self.iteration,
+            few_shot_ids=tuple(few_shot_ids),
+            raw=raw,
+            model=self.model,
+        )
+
+
+def prompts_from_file(path: Path, count: int, iteration: int) -> Shard[Prompt]:
+    """Iteration t's share of a file of prompts: the t-th ``count`` of its rows.
+
+    Raises:
+        StageError: the file has no rows left for this iteration.
+    """
+    texts = read_prompts(path)
+    first = (iteration - 1) * count
+    own = texts[first : first + count]
+    if not own:
+        raise StageError(
+            f"{path}: {len(texts)} prompts are {len(texts) / count:.3g} iterations of prompts.count={count}; none are "
+            f"left for iteration {iteration}: add prompts, lower prompts.count, or ask for fewer iterations with -n"
+        )
+    records = [
+        Prompt(id=content_id("p", iteration, first + i, text), text=text, iteration=iteration)
+        for i, text in enumerate(own)
+    ]
+    return Shard(records, len(own))

@@ -1,0 +1,87 @@
+"""Responses: N candidates for every prompt (Yuan et al. 2024, section 2.2)."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from selfreward.engines.protocol import Completion, Engine, Request, Sampling
+from selfreward.records import Message, Model, Prompt, Response, content_id
+from selfreward.stages.shard import Shard
+
+VERSION = 1
+
+
+class ResponsesConfig(Model):
+    """How candidates are sampled."""
+
+    n: int = Field(default=4, ge=2)
+    """Candidates a prompt."""
+    temperature: float = Field(default=0.7, gt=0)
+    """Sampling temperature."""
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    """Nucleus of the sampling."""
+    max_tokens: int = Field(default=1024, ge=1)
+    """Most tokens of one response; a response that reaches it is truncated and never trained on."""
+
+
+def generate_responses(
+    prompts: Sequence[Prompt],
+    config: ResponsesConfig,
+    engine: Engine,
+    model: str,
+    reasoning_tags: tuple[str, str],
+    seed: int,
+) -> Shard[Response]:
+    """``n`` responses to each prompt, in the prompts' order. A prompt that does not fit the context gives none."""
+    requests = [Request((Message(role="user", content=prompt.text),)) for prompt in prompts]
+    sampling = Sampling(
+        max_tokens=config.max_tokens,
+        n=config.n,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        seed=seed,
+    )
+    answers = dict(engine.generate(requests, sampling))
+    counts: Counter[str] = Counter()
+    records = []
+    for i, prompt in enumerate(prompts):
+        if not answers[i].completions:
+            counts["drop.prompt_too_long"] += 1
+        for index, completion in enumerate(answers[i].completions):
+            counts["tokens.generated"] += len(completion.token_ids)
+            counts["tokens.prompt"] += answers[i].prompt_tokens
+            records.append(_response(prompt, index, completion, answers[i].prompt_tokens, model, reasoning_tags))
+    return Shard(records, len(prompts), counts)
+
+
+def split_reasoning(text: str, tags: tuple[str, str]) -> tuple[str | None, str]:
+    """(reasoning, answer). Some chat templates write the opening tag themselves, so the closing one decides.
+
+    Text that opens its reasoning and never closes it is all reasoning, with an empty answer.
+    """
+    opening, closing = tags
+    before, closed, after = text.rpartition(closing)
+    if closed:
+        return before.strip().removeprefix(opening).strip(), after.strip()
+    if text.lstrip().startswith(opening):
+        return text.strip().removeprefix(opening).strip(), ""
+    return None, text.strip()
+
+
+def _response(
+    prompt: Prompt, index: int, completion: Completion, prompt_tokens: int, model: str, tags: tuple[str, str]
+) -> Response:
+    reasoning, text = split_reasoning(completion.text, tags)
+    return Response(
+        id=content_id("r", prompt.id, index, completion.text),
+        prompt_id=prompt.id,
+        index=index,
+        text=text,
+        reasoning=reasoning,
+        token_ids=completion.token_ids,
+        finish_reason=completion.finish_reason,
+        prompt_tokens=prompt_tokens,
+        special_tokens=completion.special_tokens,
+        model=model,
+    )

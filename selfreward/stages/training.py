@@ -1,0 +1,199 @@
+"""Training, in a process of its own: one job file in, an adapter and a log of every step out.
+
+A process that trained gives all its memory back when it ends, so engine and training never share a GPU.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from selfreward.engines.loading import ModelConfig, load_chat, load_weights
+from selfreward.errors import SelfRewardError, TrainingError
+from selfreward.objectives import DPOConfig, ObjectiveConfig
+from selfreward.objectives.dpo import dpo_trainer, fits
+from selfreward.objectives.optimiser import LoraConfig
+from selfreward.objectives.sft import sft_trainer
+from selfreward.records import Model
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from selfreward.engines.chat import Chat
+
+VERSION = 1
+_LOG = "training.log"
+_RESULT = "result.json"
+
+
+class TrainingJob(Model):
+    """Everything that a training process needs to know."""
+
+    objective: ObjectiveConfig
+    model: ModelConfig
+    adapter: str | None
+    """The parent's adapter, which is trained on; None starts a new one."""
+    lora: LoraConfig
+    data: tuple[str, ...]
+    """Parquet files of examples (SFT) or pairs (DPO)."""
+    seed: int
+
+
+class TrainingResult(Model):
+    """What came of it. ``steps`` holds TRL's log of every optimiser step."""
+
+    counts: dict[str, int]
+    steps: list[dict[str, float]]
+
+
+def train(job: TrainingJob, out: Path, on_step: Callable[[int, int], None]) -> TrainingResult:
+    """Run the job in a child process; ``out/adapter`` holds what it made.
+
+    Raises:
+        TrainingError: the process failed, its loss was not a number, or no row was left to train on.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "job.json").write_text(job.model_dump_json(), encoding="utf-8")
+    with (out / _LOG).open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "selfreward.stages.training", str(out)],
+            stdin=subprocess.PIPE,  # held open: its end tells the child that its parent is gone
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches it through its parent alone
+            text=True,
+            encoding="utf-8",
+        )
+        error = None
+        try:
+            assert child.stdout is not None
+            for line in child.stdout:
+                message = json.loads(line)
+                error = message.get("error", error)
+                if "step" in message:
+                    on_step(message["step"], message["steps"])
+        finally:
+            # The child ends by itself when it closed its output; on any error here it must not outlive us.
+            if sys.exc_info()[0] is not None:
+                child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    pipe.close()
+    if error is not None:
+        raise TrainingError(error)
+    if child.returncode != 0:
+        raise TrainingError(_failure(child.returncode, out / _LOG))
+    return TrainingResult.model_validate_json((out / _RESULT).read_text(encoding="utf-8"))
+
+
+def _failure(code: int, log: Path) -> str:
+    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+    hint = "; the machine may be out of memory: try a smaller micro_batch_size" if code == -9 else ""
+    return f"the training process {how}{hint}. Its last words ({log}):\n" + "\n".join(last)
+
+
+def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
+    import torch
+    from peft import PeftModel, get_peft_model
+    from peft import LoraConfig as PeftLoraConfig
+    from transformers import set_seed
+
+    job = TrainingJob.model_validate_json((out / "job.json").read_text(encoding="utf-8"))
+    chat = load_chat(job.model)
+    data, counts = _load_data(job, chat, str(out / "scratch"))
+    set_seed(job.seed)
+    weights: Any = load_weights(job.model, "auto")
+    if job.adapter is not None:
+        model: Any = PeftModel.from_pretrained(weights, job.adapter, is_trainable=True)
+    else:
+        lora = PeftLoraConfig(
+            task_type="CAUSAL_LM",
+            r=job.lora.r,
+            lora_alpha=job.lora.alpha,
+            lora_dropout=job.lora.dropout,
+            target_modules=(
+                job.lora.target_modules if isinstance(job.lora.target_modules, str) else list(job.lora.target_modules)
+            ),
+        )
+        model = get_peft_model(weights, lora)
+    build: Any = dpo_trainer if isinstance(job.objective, DPOConfig) else sft_trainer
+    trainer = build(job.objective, model, chat, data, str(out / "trainer"), job.seed)
+    trainer.add_callback(_reporter(say))
+    try:
+        trainer.train()
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            "out of memory in training; run the same command again with "
+            f"--set {job.objective.type}.micro_batch_size={max(1, job.objective.micro_batch_size // 2)}"
+        ) from error
+    steps = [entry for entry in trainer.state.log_history if "loss" in entry]
+    if not steps or any(not math.isfinite(entry["loss"]) for entry in steps):
+        raise TrainingError(
+            f"the loss was not a number; try a lower {job.objective.type}.learning_rate. The parent model is untouched"
+        )
+    trainer.model.save_pretrained(str(out / "adapter"), selected_adapters=["default"], safe_serialization=True)
+    result = TrainingResult(counts=counts, steps=steps)
+    (out / _RESULT).write_text(result.model_dump_json(), encoding="utf-8")
+
+
+def _load_data(job: TrainingJob, chat: Chat, scratch: str) -> tuple[Dataset, Counter[str]]:
+    from datasets import Dataset
+
+    data = Dataset.from_parquet(list(job.data), cache_dir=scratch)
+    counts = Counter(rows=len(data))
+    if isinstance(job.objective, DPOConfig):
+        longest = job.objective.max_length
+        data = data.filter(lambda pair: fits(pair, chat, longest))
+        counts["drop.too_long"] = counts["rows"] - len(data)
+        counts["rows"] = len(data)
+    if not len(data):
+        raise TrainingError(
+            f"nothing to train on: all {counts['drop.too_long']} rows are longer than "
+            f"{job.objective.type}.max_length={job.objective.max_length} tokens; raise it"
+        )
+    return data, counts
+
+
+def _reporter(say: Callable[[dict[str, Any]], None]) -> Any:
+    from transformers import TrainerCallback
+
+    class Reporter(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            say({"step": state.global_step, "steps": state.max_steps})
+
+    return Reporter()
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()  # returns when the parent's end of the pipe is closed, by its death too
+    os._exit(1)
+
+
+def main(out: Path) -> None:
+    """The child's side: work, and say how it goes as JSON lines on what was its standard output."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print goes to the log
+
+    def say(message: dict[str, Any]) -> None:
+        print(json.dumps(message), file=channel, flush=True)
+
+    try:
+        _run(out, say)
+    except SelfRewardError as error:
+        say({"error": str(error)})
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
