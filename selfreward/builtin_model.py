@@ -143,9 +143,7 @@ def _load_model(source: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM, GenerationConfig
 
-    loaded = AutoModelForCausalLM.from_pretrained(
-        str(source.parent), gguf_file=source.name, dtype=torch.float32
-    )
+    loaded = AutoModelForCausalLM.from_pretrained(str(source.parent), gguf_file=source.name, dtype=torch.float32)
     # A model loaded from GGUF stays marked as quantised and cannot be saved; one built from its config can.
     config = loaded.config
     del config.quantization_config

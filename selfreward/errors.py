@@ -1,4 +1,4 @@
-"""One exception per boundary. A message says what is wrong, where, and the way out; the command line prints it alone."""
+"""One exception per boundary. A message says what is wrong, where, and the way out; users see it alone."""
 
 
 class SelfRewardError(Exception):

@@ -48,9 +48,7 @@ def resolve_model(name: str, revision: str | None = None) -> ModelRef:
         ModelError: the model cannot be found, fetched or used.
     """
     if not name.strip():
-        raise ModelError(
-            f"a model needs a name: {BUILTIN_NAME}, a directory, or an id on the Hugging Face Hub"
-        )
+        raise ModelError(f"a model needs a name: {BUILTIN_NAME}, a directory, or an id on the Hugging Face Hub")
     found_revision = None
     if name.startswith("builtin:"):
         _refuse_revision(name, revision, "the builtin model")
@@ -72,9 +70,7 @@ def fingerprint(directory: Path) -> str:
     100 GB takes no time. It tells two models apart and notices a retrained one; it does not detect forgery.
     """
     total = hashlib.sha256()
-    for path in sorted(
-        {path for pattern in _MODEL_FILES for path in directory.glob(pattern) if path.is_file()}
-    ):
+    for path in sorted({path for pattern in _MODEL_FILES for path in directory.glob(pattern) if path.is_file()}):
         total.update(f"{path.name}\0{path.stat().st_size}\0{_content_digest(path)}\n".encode())
     return total.hexdigest()
 
@@ -92,9 +88,7 @@ def _content_digest(path: Path) -> str:
 
 def _refuse_revision(name: str, revision: str | None, what: str) -> None:
     if revision is not None:
-        raise ModelError(
-            f"{name}: {what} has no revisions, but {revision!r} was asked for; leave the revision out"
-        )
+        raise ModelError(f"{name}: {what} has no revisions, but {revision!r} was asked for; leave the revision out")
 
 
 def _builtin(name: str) -> Path:
@@ -171,10 +165,8 @@ def _download(name: str, revision: str | None) -> Path:
     except hub.HFValidationError as error:
         raise ModelError(f"{at}: not an id that the Hub could have: {error}") from error
     # What is left is a failed transfer: an HTTP error, a proxy's, or a full disk.
-    except (OSError, hub.HTTPError) as error:  # type: ignore[attr-defined]
-        raise ModelError(
-            f"{at}: the download failed: {_first_line(error)}; run it again to go on with it"
-        ) from error
+    except (OSError, hub.HTTPError) as error:
+        raise ModelError(f"{at}: the download failed: {_first_line(error)}; run it again to go on with it") from error
     return Path(path)
 
 

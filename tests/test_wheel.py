@@ -36,8 +36,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(
         sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)
     )
-    # What selfreward depends on is lent from this environment rather than downloaded again; after installing, since
-    # pip would find this environment's selfreward there and replace that one.
+    # What selfreward depends on is lent from this environment rather than downloaded again. Only after
+    # installing: pip would find this environment's selfreward there and replace that one.
     site = next((environment / "lib").glob("python*/site-packages"))
     (site / "lent.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
     return environment / "bin"

@@ -6,6 +6,8 @@ from the template, with every special string broken up, wherever the two togethe
 template alone.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -43,6 +45,9 @@ class Chat:
         self.control_ids = frozenset(control.values())
         longest_first = sorted(control, key=len, reverse=True)
         self._control = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+        self.fingerprint = hashlib.sha256(
+            json.dumps([tokenizer.chat_template, self.template_kwargs], sort_keys=True).encode()
+        ).hexdigest()
         self._special_in_template: dict[tuple[Any, ...], int] = {}
 
     def spells_special(self, text: str) -> bool:
@@ -56,7 +61,7 @@ class Chat:
         *,
         open_turn: bool = True,
     ) -> list[list[int]]:
-        """Token ids of each chat; with ``open_turn`` they end where the assistant begins to write (plus the prefill)."""
+        """Token ids of each chat; with ``open_turn`` they end where the assistant begins to write."""
         if not chats:
             return []
         texts = [self._render([m.model_dump() for m in chat], open_turn) for chat in chats]
@@ -74,9 +79,7 @@ class Chat:
         """For each finished chat, its token ids and how many of them come before the last message's own."""
         finished = self.encode(chats, open_turn=False)
         opened = self.encode([chat[:-1] for chat in chats])
-        return [
-            (whole, _shared_length(whole, context)) for whole, context in zip(finished, opened, strict=True)
-        ]
+        return [(whole, _shared_length(whole, context)) for whole, context in zip(finished, opened, strict=True)]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text without special tokens."""
@@ -119,7 +122,7 @@ class Chat:
 
     def _encode_apart(self, chat: Sequence[Message], open_turn: bool) -> list[int]:
         ids: list[int] = []
-        parts = _SLOT.split(self._skeleton(chat, open_turn))  # template, slot number, template, slot number, …, template
+        parts = _SLOT.split(self._skeleton(chat, open_turn))  # template, slot number, template, …, template
         for position, part in enumerate(parts):
             if position % 2:
                 ids += self.plain_ids(chat[int(part)].content)

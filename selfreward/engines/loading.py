@@ -56,6 +56,16 @@ def load_chat(config: ModelConfig) -> Chat:
     return Chat(tokenizer, config.chat_template_kwargs)
 
 
+def context_length(config: ModelConfig, at_most: int | None) -> int:
+    """Most tokens that the model can take at once, by its own config and the user's limit; loads no weights."""
+    from transformers import AutoConfig
+
+    ref = resolve_model(config.name, config.revision)
+    own = AutoConfig.from_pretrained(ref.path, trust_remote_code=config.trust_remote_code).get_text_config()
+    limits = [getattr(own, "max_position_embeddings", None), at_most]
+    return min((limit for limit in limits if limit), default=1 << 30)
+
+
 def torch_device() -> torch.device:
     """The accelerator where there is one, else the CPU."""
     import torch
@@ -87,4 +97,5 @@ def load_weights(config: ModelConfig, dtype: DType) -> PreTrainedModel:
         )
     except (OSError, ValueError) as error:
         raise ModelError(f"{config.name}: its weights cannot be loaded: {error}") from error
-    return model.to(torch_device())  # type: ignore[arg-type]
+    model.to(torch_device())  # type: ignore[arg-type]
+    return model

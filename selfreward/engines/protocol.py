@@ -64,9 +64,7 @@ class Engine(Protocol):
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]: ...
 
-    def next_token(
-        self, requests: Sequence[Request], token_ids: Sequence[int]
-    ) -> Iterator[tuple[int, NextToken]]: ...
+    def next_token(self, requests: Sequence[Request], token_ids: Sequence[int]) -> Iterator[tuple[int, NextToken]]: ...
 
     def close(self) -> None:
         """Give the memory back. An engine is never used after this."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from selfreward.engines.loading import DType, ModelConfig, load_chat, load_weights
+from selfreward.engines.loading import DType, ModelConfig, context_length, load_chat, load_weights
 from selfreward.engines.protocol import Answer, Completion, NextToken, Request, Sampling
 from selfreward.errors import EngineError
 from selfreward.records import Model, NotInKey, derive_seed
@@ -54,8 +54,7 @@ class TransformersEngine:
                 # Lossless enough only in float32; it halves the time per token on a CPU.
                 weights = weights.merge_and_unload()
         self._model: Any = weights.eval()
-        limit = getattr(weights.config.get_text_config(), "max_position_embeddings", None) or 1 << 30
-        self.context: int = min(limit, config.max_context or limit)
+        self.context = context_length(model, config.max_context)
         eos = weights.generation_config.eos_token_id
         if eos is None:
             eos = self.chat.tokenizer.eos_token_id
@@ -75,9 +74,7 @@ class TransformersEngine:
                 own = rows[position * sampling.n : (position + 1) * sampling.n]
                 yield index, Answer(len(encoded[index]), tuple(self._completion(row, sampling) for row in own))
 
-    def next_token(
-        self, requests: Sequence[Request], token_ids: Sequence[int]
-    ) -> Iterator[tuple[int, NextToken]]:
+    def next_token(self, requests: Sequence[Request], token_ids: Sequence[int]) -> Iterator[tuple[int, NextToken]]:
         """See :class:`~selfreward.engines.protocol.Engine`. One forward pass over each request."""
         import torch
 
@@ -135,8 +132,8 @@ class TransformersEngine:
                 )
         except torch.OutOfMemoryError as error:
             raise EngineError(
-                f"out of memory with {len(ids)} sequences of up to {ids.shape[1] + sampling.max_tokens} tokens; run the "
-                f"same command again with --set engine.batch_size={max(1, len(ids) // 2)} (finished work is kept)"
+                f"out of memory with {len(ids)} sequences of up to {ids.shape[1] + sampling.max_tokens} tokens; run "
+                f"the same command again with --set engine.batch_size={max(1, len(ids) // 2)} (finished work is kept)"
             ) from error
         rows: list[list[int]] = out[:, ids.shape[1] :].tolist()
         return rows
@@ -148,7 +145,11 @@ class TransformersEngine:
         return GenerationConfig(
             max_new_tokens=sampling.max_tokens,
             do_sample=sampling.temperature > 0,
-            **({"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0} if sampling.temperature else {}),
+            **(
+                {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+                if sampling.temperature
+                else {}
+            ),
             **({"stop_strings": list(sampling.stop)} if sampling.stop else {}),
             eos_token_id=self._eos,
             pad_token_id=self.chat.tokenizer.pad_token_id,
@@ -216,9 +217,7 @@ class TransformersEngine:
         return [self._model.device.index or 0] if self._model.device.type == "cuda" else []
 
 
-def _even_batches(
-    indices: Sequence[int], encoded: Sequence[Sequence[int]], size: int
-) -> Iterator[list[int]]:
+def _even_batches(indices: Sequence[int], encoded: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
     """Batches of similar lengths, the longest first, so that too large a batch fails at once."""
     by_length = sorted(indices, key=lambda i: len(encoded[i]), reverse=True)
     for start in range(0, len(by_length), size):

@@ -41,9 +41,7 @@ class ExpectedJudge:
         room = engine.context - len(prefill) - 1
         asked, shortened = questions(self._rubric, engine.chat, candidates, room)
         answers = dict(engine.next_token([Request(messages, prefill) for messages in asked], tokens))
-        return [
-            self._judgment(candidate, answers[i], i in shortened, model) for i, candidate in enumerate(candidates)
-        ]
+        return [self._judgment(candidate, answers[i], i in shortened, model) for i, candidate in enumerate(candidates)]
 
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:
         """The rubric's words, answered by the verdict alone, as the prefill will open it."""

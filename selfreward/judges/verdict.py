@@ -21,11 +21,10 @@ def read_score(text: str, verdict: str, scale: Scale) -> float | None:
     sign or ``is``, then a number, which may be followed by ``/5`` or ``out of 5``. It is None where there is no verdict
     or the last one is off the scale, over another maximum, a range, or a sum.
     """
-    last = None
-    for last in _pattern(verdict).finditer(text):
-        pass
-    if last is None:
+    verdicts = list(_pattern(verdict).finditer(text))
+    if not verdicts:
         return None
+    last = verdicts[-1]
     maximum = last["slash"] or last["of"]
     score = float(last["score"])
     if last["more"] or (maximum is not None and float(maximum) != scale.max):
@@ -37,8 +36,8 @@ def read_score(text: str, verdict: str, scale: Scale) -> float | None:
 def _pattern(verdict: str) -> re.Pattern[str]:
     label = fill(verdict, {"score": ""}).strip().rstrip(":=").strip()
     return re.compile(
-        rf"(?<![A-Za-z0-9]){re.escape(label)}{_MARKUP}(?:[:=：]|\bis\b){_MARKUP}{_NUMBER}"
+        rf"(?<![A-Za-z0-9]){re.escape(label)}{_MARKUP}(?:[:=\uff1a]|\bis\b){_MARKUP}{_NUMBER}"
         rf"(?:{_MARKUP}/{_MARKUP}(?P<slash>\d+(?:\.\d+)?)|\s+out\s+of{_MARKUP}(?P<of>\d+(?:\.\d+)?))?"
-        r"(?P<more>\s*(?:[-–—+×x]|to|or)\s*\d|[\d%]|[.,]\d)?",
+        r"(?P<more>\s*(?:[-\u2013\u2014+\u00d7x]|to|or)\s*\d|[\d%]|[.,]\d)?",
         re.IGNORECASE,
     )

@@ -36,9 +36,7 @@ def fits(pair: dict[str, Any], chat: Chat, max_length: int) -> bool:
     return max(map(len, chat.encode(sides, open_turn=False))) <= max_length
 
 
-def dpo_trainer(
-    config: DPOConfig, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int
-) -> Trainer:
+def dpo_trainer(config: DPOConfig, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
     """TRL's DPOTrainer over pairs that fit.
 
     ``model`` is a PeftModel and no reference model is given, so TRL freezes a copy of its adapter: M_t is the

@@ -29,9 +29,7 @@ class SFTConfig(OptimiserConfig):
     """Take a random part of the seeds of at most this many tokens; all of them where not set."""
 
 
-def sft_trainer(
-    config: SFTConfig, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int
-) -> Trainer:
+def sft_trainer(config: SFTConfig, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
     """TRL's SFTTrainer over tokenised examples (columns ``input_ids``, ``response_start``)."""
     import trl
 

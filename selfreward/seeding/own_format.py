@@ -65,8 +65,8 @@ def _messages(value: Any) -> tuple[Message, ...]:
     turns = roles[1:] if roles[0] == "system" else roles
     if turns != ["user", "assistant"] * (len(turns) // 2) or not turns:
         raise RowError(
-            f'the roles of "messages" are {", ".join(roles)}; expected an optional system turn, then user and assistant '
-            "in turn, the assistant last"
+            f'the roles of "messages" are {", ".join(roles)}; expected an optional system turn, then '
+            "user and assistant in turn, the assistant last"
         )
     return messages
 

@@ -22,9 +22,7 @@ def judge_responses(
     seed: int,
 ) -> Shard[Judgment]:
     """All judgments of the responses, in the responses' order. ``prompts`` are by id."""
-    candidates = [
-        Candidate(r.prompt_id, r.id, prompts[r.prompt_id].text, _shown(r, config)) for r in responses
-    ]
+    candidates = [Candidate(r.prompt_id, r.id, prompts[r.prompt_id].text, _shown(r, config)) for r in responses]
     judgments = judge.judge(candidates, engine, model, seed)
     counts = Counter(
         {

@@ -9,24 +9,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-_TASK = (
-    r"(?:sub-?)?(?:task|instruction|prompt|question|problem|exercise|challenge|query|request|user|human)s?"
-)
+_TASK = r"(?:sub-?)?(?:task|instruction|prompt|question|problem|exercise|challenge|query|request|user|human)s?"
 _NUMBERS = r"(?:no\.?|number|#)?\s*\d+(?:\s*(?:,|&|and|-)\s*\d+)*"
 _ANSWER = (
     r"(?:answer|response|reply|output|result|solution|explanation|hint|tip|note|translation|example|sample|outline"
     r"|idea|suggestion|step|breakdown|draft|start|description|code|implementation|guide|list(?! of\b))s?"
 )
 _HERE_IS = r"\bhere(?:.s| is| are)\b(?! what\b| my\b)"
-_HERE_IS_ANSWER = (
-    rf"{_HERE_IS}[^:.?\n]*?\b(?:{_ANSWER}|(?:argument|thing|topic|resource|book|way|question)s)\b"
-)
+_HERE_IS_ANSWER = rf"{_HERE_IS}[^:.?\n]*?\b(?:{_ANSWER}|(?:argument|thing|topic|resource|book|way|question)s)\b"
 
 # Leaked in front of the task: "Task 10:", "**Instruction:**", "[Question 3]", "As a User:", then "10.", "Q:",
 # then bullets and quotation marks, then "Sure! Here is a new task:".
 _TASK_HEADER = (
     rf"[\W_]*(?:(?:new|next|another|example|sample|your|the|as an?) )?{_TASK}\b"
-    rf"(?: *{_NUMBERS}[ *_]*(?:[:)\]—]|\.(?!\d)| [-\u2013]|$)|[ *_\])]*:)[:*_)\]]*"
+    rf"(?: *{_NUMBERS}[ *_]*(?:[:)\]—]|\.(?!\d)| [-\u2013]|$)|[ *_\])]*(?::|$))[:*_)\]]*"
 )
 _OPENINGS = (
     re.compile(_TASK_HEADER, re.IGNORECASE | re.MULTILINE),
@@ -39,7 +35,8 @@ _BOLD = re.compile(r"(?<!\w)\*\*(?=\S)([^*\n]+)(?<=\S)\*\*(?!\w)")
 
 # A text that opens like this is a reply, a refusal, an outline or a dialogue, and no task at all.
 _REPLY = re.compile(
-    r"I(?:.d| would) be (?:happy|glad)|I (?:cannot|can.t|apologi[sz]e)|I(?:.| a)m sorry"
+    r"I(?:.d| would) be (?:happy|glad)|I apologi[sz]e|I(?:.| a)m sorry"
+    r"|I (?:cannot|can.t) (?:answer|assist|create|do that|fulfil|generate|help|provide|write)"
     r"|(?:I(?:.| a)m|as) an? (?:AI|language)\b|(?:sure|certainly|of course|absolutely)[,!.]|I\.\s"
     r"|(?:answer|response|output|solution|explanation|hint|note|title)s?:"
     rf"|{_HERE_IS_ANSWER}|(?-i:[A-Z]\w+: \(|([A-Z]\w+): [\s\S]*\n\1: )",
@@ -56,7 +53,7 @@ _END_LINE = re.compile(
     re.IGNORECASE,
 )
 _END_INLINE = re.compile(
-    r"(?<=[.?!\"”)\]`])\s*[*_(\[]*"
+    r"(?:(?<=[.?!])\s*|(?<=[\"”)\]`])\s+)[*_(\[]*"
     rf"(?:(?:(?:example|sample|expected|model|possible) )?{_ANSWER}(?: \d+)?|bonus|A)[ *_]*:"
     rf"|(?<=[.?!])\s+{_HERE_IS_ANSWER}.*"
     r"|\s*[(\[](?:(?:please )?note|hint|answer|solution|task|optional)\b"
@@ -75,12 +72,10 @@ _LABEL = re.compile(
     r"|here(?:.s| is| are) (?:what I|my)\b.*:$",
     re.IGNORECASE,
 )
-_POINTS_BACK = (
-    r"(?=.*\b(?:it|its|them|their|these|those|this|each|both|either|above|such|your|at least|no more)\b)"
-)
+_POINTS_BACK = r"(?=.*\b(?:it|its|them|their|these|those|this|each|both|either|above|such|your|at least|no more)\b)"
 _REQUIRES = re.compile(
     r"(?:please |also,? |and )*(?:make sure|be sure|ensure|include|assume|do not|don.t|avoid|keep in mind"
-    r"|respond as|answer (?:in|with|as)|you (?:may|can|should|must) (?:assume|use|choose)"
+    r"|respond as|answer (?:in|with|as)|you (?:may|can) assume"
     r"|(?:make|keep|explain|describe|discuss|give|provide|recommend|support|write|justify|limit|format"
     rf"|return)\b{_POINTS_BACK})",
     re.IGNORECASE,
@@ -146,8 +141,8 @@ def _clean_once(text: str) -> str:
 def _normalise(text: str) -> str:
     """One kind of line break and of space, at most one empty line, no bold markers; indentation stays."""
     text = _CHAT_TOKEN.split(text, maxsplit=1)[0]
-    text = "\n".join(text.replace("\u00a0", " ").replace("\u200b", "").replace("\ufeff", "").splitlines())
-    text = re.sub(r" +$", "", text.expandtabs(4), flags=re.MULTILINE)
+    text = text.replace("\u00a0", " ").replace("\u200b", "").replace("\ufeff", "").expandtabs(4)
+    text = "\n".join(line.rstrip() for line in text.splitlines())
     return _BOLD.sub(r"\1", re.sub(r"\n{3,}", "\n\n", text)).strip()
 
 

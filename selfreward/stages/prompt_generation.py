@@ -116,7 +116,7 @@ class PromptWriter:
                 counts[f"drop.{reason}"] += 1
             else:
                 written.append((i, text, completion))
-        records = []
+        records: list[Prompt] = []
         reasons = known.drop_reasons([text for _, text, _ in written])
         for (i, text, completion), reason in zip(written, reasons, strict=True):
             if reason or len(records) == missing:

@@ -58,9 +58,7 @@ def _through_end_of_turn(ids: list[int], start: int, chat: Chat) -> list[int]:
     return ids[: ids.index(end, start) + 1] if end in ids[start:] else ids
 
 
-def _example(
-    source: IFTSeed | EFTSeed, messages: tuple[Message, ...], input_ids: list[int], start: int
-) -> Example:
+def _example(source: IFTSeed | EFTSeed, messages: tuple[Message, ...], input_ids: list[int], start: int) -> Example:
     return Example(
         id=content_id("ex", source.id),
         seed_id=source.id,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from selfreward.engines.loading import ModelConfig, load_chat, load_weights
 from selfreward.errors import SelfRewardError, TrainingError
-from selfreward.objectives import DPOConfig, ObjectiveConfig
-from selfreward.objectives.dpo import dpo_trainer, fits
+from selfreward.objectives import ObjectiveConfig
+from selfreward.objectives.dpo import DPOConfig, dpo_trainer, fits
 from selfreward.objectives.optimiser import LoraConfig
 from selfreward.objectives.sft import sft_trainer
 from selfreward.records import Model
@@ -52,6 +52,17 @@ class TrainingResult(Model):
 
     counts: dict[str, int]
     steps: list[dict[str, float]]
+
+    def summary(self) -> dict[str, Any]:
+        """First and last value of what TRL logs at every step."""
+        return {
+            "steps": len(self.steps),
+            **{
+                name: {"first": self.steps[0][name], "last": self.steps[-1][name]}
+                for name in sorted(self.steps[0])
+                if name in self.steps[-1] and name not in ("epoch", "step")
+            },
+        }
 
 
 def train(job: TrainingJob, out: Path, on_step: Callable[[int, int], None]) -> TrainingResult:
@@ -104,8 +115,8 @@ def _failure(code: int, log: Path) -> str:
 
 def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
     import torch
-    from peft import PeftModel, get_peft_model
     from peft import LoraConfig as PeftLoraConfig
+    from peft import PeftModel, get_peft_model
     from transformers import set_seed
 
     job = TrainingJob.model_validate_json((out / "job.json").read_text(encoding="utf-8"))
@@ -142,6 +153,8 @@ def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
             f"the loss was not a number; try a lower {job.objective.type}.learning_rate. The parent model is untouched"
         )
     trainer.model.save_pretrained(str(out / "adapter"), selected_adapters=["default"], safe_serialization=True)
+    lines = "".join(json.dumps(step) + "\n" for step in steps)
+    (out / "training.jsonl").write_text(lines, encoding="utf-8")
     result = TrainingResult(counts=counts, steps=steps)
     (out / _RESULT).write_text(result.model_dump_json(), encoding="utf-8")
 

@@ -1,0 +1,63 @@
+"""The algorithm, top to bottom (Self-Rewarding Language Models, Yuan et al. 2024, arXiv 2401.10020).
+
+Every step is stored, and skipped where it is finished, so that the same command goes on where it stopped.
+"""
+
+from selfreward import steps
+from selfreward.config import RunConfig
+from selfreward.progress import Reporter
+from selfreward.session import Policy, Session
+from selfreward.store import RunStore, lock_run
+
+
+def run(config: RunConfig, reporter: Reporter | None = None) -> RunStore:
+    """Do the run that the config describes, or what is left of it.
+
+    Raises:
+        SelfRewardError: something that the user can mend; what was finished is kept.
+    """
+    steps.read_seeds(config)  # bad rows stop the run before anything is made or loaded
+    with lock_run(config.run_dir):
+        store = RunStore.create(config.run_dir)
+        store.sweep()
+        store.save_config(config)
+        session = Session(config, store, reporter or Reporter())
+        try:
+            self_rewarding(session)
+        finally:
+            session.close_engine()
+    return store
+
+
+def self_rewarding(s: Session) -> Policy:
+    """M0 -> M1 on the seeds, then M_t -> M_{t+1} on what M_t wrote and judged itself."""
+    s.events.write("run_started", iterations=s.config.iterations)
+    policy = supervised_fine_tuning(s)
+    for t in range(1, s.config.iterations + 1):
+        policy = self_reward(s, t, policy)
+    s.events.write("run_finished", model=policy.label)
+    return policy
+
+
+def supervised_fine_tuning(s: Session) -> Policy:
+    """Iteration 0: M0 -> M1. Without seeds, or where the recipe says so, M1 is M0."""
+    it = steps.begin_iteration(s, 0)
+    ift, eft = steps.seeds(s, it)
+    policy = Policy("M1", None, "root")
+    if s.config.sft.enabled and (ift or eft):
+        examples = steps.examples(s, it, ift, eft)
+        policy = steps.sft(s, it, examples)
+    steps.finish_iteration(s, it)
+    return policy
+
+
+def self_reward(s: Session, t: int, policy: Policy) -> Policy:
+    """Iteration t: M_t writes prompts, answers each N times, judges its answers, and is trained on the pairs."""
+    it = steps.begin_iteration(s, t)
+    prompts = steps.prompts(s, it, policy)
+    responses = steps.responses(s, it, policy, prompts)
+    judgments = steps.judgments(s, it, policy, prompts, responses)
+    pairs = steps.pairs(s, it, prompts, responses, judgments)
+    policy = steps.dpo(s, it, policy, pairs)
+    steps.finish_iteration(s, it)
+    return policy

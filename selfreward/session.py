@@ -1,0 +1,176 @@
+"""A run under way: its store, its one engine, and how a stage is run, stored and continued."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from selfreward.config import RunConfig
+from selfreward.durable import TEMPORARY
+from selfreward.engines.chat import Chat
+from selfreward.engines.loading import ModelConfig, context_length, load_chat
+from selfreward.engines.protocol import Engine
+from selfreward.engines.transformers import TransformersEngine
+from selfreward.errors import StageError
+from selfreward.models import ModelRef, resolve_model
+from selfreward.progress import Advance, Reporter
+from selfreward.records import Record
+from selfreward.stages.shard import Shard
+from selfreward.stages.training import TrainingJob, train
+from selfreward.store import IterationStore, RunStore, StageKey, Stored
+
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+Work = Callable[[Stored[R]], Iterable[Shard[R]]]
+"""Given what a stage has stored so far, the shards that are still to do."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The model of one iteration: the root model, and the adapter over it."""
+
+    label: str
+    """M0, M1, …"""
+    adapter: Path | None
+    digest: str
+    """Hash of the adapter's files; ``root`` where there is none."""
+
+
+class Session:
+    """What the loop works with."""
+
+    def __init__(self, config: RunConfig, store: RunStore, reporter: Reporter) -> None:
+        self.config, self.store, self.reporter = config, store, reporter
+        self.events = store.events()
+        self._open: tuple[object, Engine] | None = None
+
+    @cached_property
+    def root(self) -> ModelRef:
+        """The root model, found or fetched."""
+        return resolve_model(self.config.model.name, self.config.model.revision)
+
+    @cached_property
+    def chat(self) -> Chat:
+        """The policy's tokenizer and chat template; needs no weights."""
+        return load_chat(self.config.model)
+
+    @cached_property
+    def context(self) -> int:
+        """Most tokens that the policy can take at once."""
+        return context_length(self.config.model, self.config.engine.max_context)
+
+    def engine(self, policy: Policy) -> Engine:
+        """The engine that answers as this policy; opened once, whatever stages ask for it."""
+        return self._engine(self.config.model, policy.adapter)
+
+    def fixed_engine(self, model: ModelConfig) -> Engine:
+        """The engine of a model that is not trained."""
+        return self._engine(model, None)
+
+    def _engine(self, model: ModelConfig, adapter: Path | None) -> Engine:
+        wanted = (model, adapter)
+        if self._open is not None and self._open[0] == wanted:
+            return self._open[1]
+        self.close_engine()
+        self._open = (wanted, TransformersEngine(model, self.config.engine, adapter))
+        return self._open[1]
+
+    def close_engine(self) -> None:
+        """Give the engine's memory back; training needs it."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+
+    def run_stage(
+        self,
+        iteration: IterationStore,
+        name: str,
+        record: type[R],
+        key: StageKey,
+        *,
+        total: int,
+        work: Work[R],
+        may_be_empty: bool = False,
+    ) -> Stored[R]:
+        """A stage's records: from disk where it is finished, else what is missing is made, shard by shard.
+
+        Raises:
+            StoreError: it was begun with other settings or on other inputs.
+            StageError: it made nothing at all; then it stays open, and its settings may change.
+        """
+        entry = iteration.begin(name, key)
+        if entry.finished:
+            return iteration.stored(name, record)
+        with self._reported(iteration, name, total, entry.inputs_done) as advance:
+            clock = time.monotonic()
+            for shard in work(iteration.stored(name, record)):
+                now = time.monotonic()
+                iteration.add_shard(
+                    name, shard.records, record, inputs=shard.inputs, counts=shard.counts, seconds=now - clock
+                )
+                clock = now
+                entry = iteration.manifest.stages[name]
+                advance(entry.inputs_done)
+        if not entry.rows and not may_be_empty:
+            reasons = {k.removeprefix("drop."): n for k, n in entry.counts.items() if n and not k.startswith("tokens")}
+            counted = ", ".join(f"{reason}: {n}" for reason, n in sorted(reasons.items())) or "nothing was counted"
+            raise StageError(
+                f"{iteration.path}: {name} came out empty ({counted}). Earlier stages are kept; change the settings of "
+                f"{name} and run the same command again"
+            )
+        iteration.finish(name)
+        return iteration.stored(name, record)
+
+    def run_training(self, iteration: IterationStore, job: TrainingJob, key: StageKey) -> Policy:
+        """The trained policy: from disk where training is finished, else trained in a process of its own."""
+        name = "adapter"
+        entry = iteration.begin(name, key)
+        if not entry.finished:
+            self.close_engine()
+            scratch = iteration.path / f"{TEMPORARY}training"
+            with self._reported(iteration, name, 1, 0) as advance:
+                clock = time.monotonic()
+                result = train(job, scratch, lambda step, steps: advance(step / steps))
+                iteration.finish_with_files(
+                    name,
+                    {"adapter": scratch / "adapter", "training.jsonl": scratch / "training.jsonl"},
+                    counts=result.counts,
+                    seconds=time.monotonic() - clock,
+                    summary=result.summary(),
+                )
+            self.store.sweep()
+            entry = iteration.manifest.stages[name]
+        return Policy(f"M{iteration.manifest.iteration + 1}", iteration.path / "adapter", entry.digest)
+
+    @contextmanager
+    def _reported(self, iteration: IterationStore, name: str, total: int, done: int) -> Iterator[Advance]:
+        place = {"iteration": iteration.manifest.iteration, "stage": name}
+        self.events.write("stage_started", **place, done=done, total=total)
+        with self.reporter.stage(f"{iteration.label} {name}", total, done) as show:
+
+            def advance(completed: float) -> None:
+                self.events.write("progress", **place, done=completed, total=total)
+                show(completed)
+
+            yield advance
+        entry = iteration.manifest.stages[name]
+        self.events.write("stage_finished", **place, rows=entry.rows, seconds=entry.seconds)
+
+
+def over(inputs: Iterable[T], size: int, step: Callable[[Sequence[T], int], Shard[R]]) -> Work[R]:
+    """Work through inputs in order, ``size`` at a time; ``step`` is told where its part begins."""
+
+    def work(stored: Stored[R]) -> Iterator[Shard[R]]:
+        start = stored.entry.inputs_done
+        left = islice(inputs, start, None)
+        while part := list(islice(left, size)):
+            yield step(part, start)
+            start += len(part)
+
+    return work

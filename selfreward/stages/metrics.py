@@ -1,0 +1,87 @@
+"""What an iteration's records say about it, for metrics.json: yields, lengths, scores, and how things went wrong."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import correlation, fmean, quantiles
+from typing import Any
+
+from selfreward.records import Judgment, PreferencePair, Response
+
+VERSION = 1
+
+
+def response_metrics(responses: Iterable[Response]) -> dict[str, Any]:
+    """Lengths in generated tokens, and the share that was cut off."""
+    lengths, truncated = [], 0
+    for response in responses:
+        lengths.append(len(response.token_ids))
+        truncated += response.finish_reason == "length"
+    if not lengths:
+        return {"responses": 0}
+    return {
+        "responses": len(lengths),
+        "response_tokens": _spread(lengths),
+        "truncated_share": _rounded(truncated / len(lengths)),
+    }
+
+
+def judgment_metrics(judgments: Iterable[Judgment], lengths: Mapping[str, int]) -> dict[str, Any]:
+    """Scores, their histogram by nearest whole score, and their correlation with length.
+
+    ``lengths`` are the responses' lengths in tokens, by id.
+    """
+    total, unreadable, scores, of_length = 0, 0, [], []
+    for judgment in judgments:
+        total += 1
+        if judgment.score is None:
+            unreadable += 1
+        else:
+            scores.append(judgment.score)
+            of_length.append(lengths[judgment.response_ids[0]])
+    found: dict[str, Any] = {"judgments": total}
+    if total:
+        found["unreadable_share"] = _rounded(unreadable / total)
+    if scores:
+        histogram = Counter(math.floor(score + 0.5) for score in scores)
+        found["score"] = _spread(scores)
+        found["score_histogram"] = {str(score): histogram[score] for score in sorted(histogram)}
+        found["score_length_correlation"] = _correlation(scores, of_length)
+    return found
+
+
+def pair_metrics(pairs: Iterable[PreferencePair], prompts: int) -> dict[str, Any]:
+    """Yield, margins, and whether the longer response wins."""
+    margins, differences, longer, retokenised = [], [], 0, 0
+    for pair in pairs:
+        difference = len(pair.chosen_token_ids) - len(pair.rejected_token_ids)
+        margins.append(pair.margin)
+        differences.append(difference)
+        longer += difference > 0
+        retokenised += pair.retokenised
+    if not margins:
+        return {"pairs": 0}
+    return {
+        "pairs": len(margins),
+        "pairs_per_prompt": _rounded(len(margins) / prompts),
+        "margin": _spread(margins),
+        "chosen_minus_rejected_tokens": _rounded(fmean(differences)),
+        "longer_is_chosen_share": _rounded(longer / len(margins)),
+        "retokenised": retokenised,
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    low, middle, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else [values[0]] * 3
+    spread = {"mean": fmean(values), "p25": low, "p50": middle, "p75": high, "max": max(values)}
+    return {name: _rounded(value) for name, value in spread.items()}
+
+
+def _correlation(scores: Sequence[float], lengths: Sequence[int]) -> float | None:
+    if len(set(scores)) < 2 or len(set(lengths)) < 2:
+        return None
+    return _rounded(correlation(scores, lengths))
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)

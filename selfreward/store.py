@@ -1,0 +1,331 @@
+"""A run on disk: iterations, their stages, their shards. What the manifest names is whole; nothing else counts.
+
+A shard is written, synced and renamed before the manifest names it, and a stage is finished when its entry says so.
+Finished work is never redone and never mixed with other settings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from selfreward.config import RunConfig, changed_settings, make_config
+from selfreward.durable import (
+    file_hash,
+    move_into_place,
+    read_sealed,
+    storing,
+    sweep,
+    write_file,
+    write_sealed,
+    write_text,
+)
+from selfreward.errors import StoreError
+from selfreward.events import EventLog, now
+from selfreward.manifest import FileEntry, Manifest, StageEntry
+from selfreward.records import Record
+from selfreward.tables import read_table, write_table
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+R = TypeVar("R", bound=Record)
+CONFIG = "config.resolved.yaml"
+RUN = "run.json"
+EVENTS = "events.jsonl"
+MANIFEST = "manifest.json"
+_SEAL = "# sha256: "
+
+
+@dataclass(frozen=True)
+class StageKey:
+    """What a stage's output depends on: work that has another key is other work."""
+
+    version: int
+    """Of the stage's code, raised by hand when it would make something else."""
+    settings: Mapping[str, Any]
+    """Under their names in the config."""
+    inputs: Mapping[str, str]
+    """Hashes of what it works on, by name."""
+
+
+@dataclass(frozen=True)
+class Stored(Generic[R]):
+    """Records of a stage as they stand on disk, read a shard at a time."""
+
+    directory: Path
+    entry: StageEntry
+    record: type[R]
+
+    def shards(self) -> Iterator[list[R]]:
+        """The records of each shard, in input order."""
+        for file in self.entry.files:
+            yield read_table(self.directory / file.path, self.record)
+
+    def records(self) -> Iterator[R]:
+        """All records, in input order."""
+        for shard in self.shards():
+            yield from shard
+
+    def paths(self) -> list[Path]:
+        """The Parquet files that hold any records, in order."""
+        return [self.directory / file.path for file in self.entry.files if file.rows]
+
+
+class IterationStore:
+    """One iteration's directory and its manifest."""
+
+    def __init__(self, path: Path, manifest: Manifest, *, inherited: bool) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._inherited = inherited
+        """A fork takes what its parent run finished as it is, whatever its own settings say."""
+
+    @property
+    def label(self) -> str:
+        """iter-001, as in paths."""
+        return self.path.name
+
+    def save(self) -> None:
+        """Write the manifest."""
+        write_sealed(self.path / MANIFEST, self.manifest.model_dump(mode="json"))
+
+    def stage(self, name: str) -> StageEntry | None:
+        """A stage's entry, if it was begun."""
+        return self.manifest.stages.get(name)
+
+    def stored(self, name: str, record: type[R]) -> Stored[R]:
+        """A stage's records so far.
+
+        Raises:
+            StoreError: the stage was never begun.
+        """
+        entry = self.stage(name)
+        if entry is None:
+            raise StoreError(f"{self.path}: has no {name} yet")
+        return Stored(self.path, entry, record)
+
+    def begin(self, name: str, key: StageKey) -> StageEntry:
+        """The stage's entry, new or to be continued.
+
+        Raises:
+            StoreError: it was begun with other settings or on other inputs.
+        """
+        entry = self.stage(name)
+        if entry is None or (not entry.finished and not entry.rows):  # nothing is made yet, so nothing can be mixed
+            entry = StageEntry(version=key.version, settings=dict(key.settings), inputs=dict(key.inputs), started=now())
+            self._put(name, entry)
+        elif not self._inherited:
+            self._refuse_changes(name, entry, key)
+        return entry
+
+    def add_shard(
+        self,
+        name: str,
+        records: Sequence[Record],
+        record: type[Record],
+        *,
+        inputs: int,
+        counts: Counter[str],
+        seconds: float,
+    ) -> None:
+        """Store a shard, then name it in the manifest."""
+        entry = self.manifest.stages[name]
+        relative = f"{name}/{len(entry.files):05d}.parquet"
+        write_file(self.path / relative, lambda path: write_table(path, records, record))
+        file = FileEntry(
+            path=relative,
+            sha256=file_hash(self.path / relative),
+            rows=len(records),
+            inputs=inputs,
+            counts=dict(sorted(counts.items())),
+        )
+        self._put(name, entry, files=(*entry.files, file), seconds=round(entry.seconds + seconds, 1))
+
+    def finish(self, name: str, summary: Mapping[str, Any] | None = None) -> None:
+        """Say that a stage is whole."""
+        self._put(name, self.manifest.stages[name], finished=True, summary=dict(summary or {}))
+
+    def finish_with_files(
+        self,
+        name: str,
+        made: Mapping[str, Path],
+        *,
+        counts: Mapping[str, int],
+        seconds: float,
+        summary: Mapping[str, Any],
+    ) -> None:
+        """Put files and directories in place under their names (name -> temporary path), and finish the stage."""
+        for target, temporary in made.items():
+            move_into_place(temporary, self.path / target)
+        paths = [p for target in made for p in _files(self.path / target)]
+        files = [FileEntry(path=p.relative_to(self.path).as_posix(), sha256=file_hash(p)) for p in paths]
+        files[0] = files[0].model_copy(update={"counts": dict(counts)})
+        self._put(name, self.manifest.stages[name], files=tuple(files), seconds=round(seconds, 1))
+        self.finish(name, summary)
+
+    def close(self) -> None:
+        """Say that the iteration is whole."""
+        self.manifest = self.manifest.model_copy(update={"finished": True})
+        self.save()
+
+    def _put(self, name: str, entry: StageEntry, **changes: Any) -> None:
+        stages = {**self.manifest.stages, name: entry.model_copy(update=changes)}
+        self.manifest = self.manifest.model_copy(update={"stages": stages})
+        self.save()
+
+    def _refuse_changes(self, name: str, entry: StageEntry, key: StageKey) -> None:
+        changes = changed_settings(entry.settings, key.settings)
+        changes += [
+            f"{what}: its content has changed" for what in key.inputs if entry.inputs.get(what) != key.inputs[what]
+        ]
+        if entry.version != key.version:
+            changes.append(f"this version of selfreward does the stage differently ({entry.version} -> {key.version})")
+        if changes:
+            at = max(0, self.manifest.iteration - 1)
+            raise StoreError(
+                f"{self.path}: {name} was made with other settings:\n  "
+                + "\n  ".join(changes)
+                + "\nFinished work is never mixed with new settings. Either go back to the old ones, or start a new "
+                f"run with --name NEW, or keep the iterations up to {at} and go on from there with "
+                f"`selfreward fork {self.path.parent.name} --at {at} --name NEW --set …`"
+            )
+
+
+class RunStore:
+    """A run's directory."""
+
+    def __init__(self, path: Path) -> None:
+        if not (path / RUN).is_file():
+            raise StoreError(f"{path}: no run here ({RUN} is missing); `selfreward ls` lists the runs")
+        self.path = path
+        self.head = read_sealed(path / RUN)
+
+    @classmethod
+    def create(cls, path: Path, forked: Mapping[str, Any] | None = None) -> RunStore:
+        """The run at ``path``, made if it is not there.
+
+        Raises:
+            StoreError: the directory holds something else.
+        """
+        if not (path / RUN).exists():
+            strangers = [p.name for p in path.iterdir() if p.name != ".lock"] if path.is_dir() else []
+            if any(not name.startswith(".tmp-") for name in strangers):
+                raise StoreError(f"{path}: exists and is not a run; choose another --name or remove it")
+            write_sealed(path / RUN, {"name": path.name, "created": now(), "forked": dict(forked or {}) or None})
+        return cls(path)
+
+    @property
+    def inherited_up_to(self) -> int:
+        """The last iteration that a fork shares with its parent run; -1 for a run that is no fork."""
+        forked = self.head["forked"]
+        return int(forked["at"]) if forked else -1
+
+    def events(self) -> EventLog:
+        """The log to write to."""
+        return EventLog(self.path / EVENTS)
+
+    def sweep(self) -> None:
+        """Remove what a crash left unfinished."""
+        sweep(self.path)
+
+    def save_config(self, config: RunConfig) -> None:
+        """Write ``config.resolved.yaml``, sealed by its last line."""
+        write_text(self.path / CONFIG, sealed_yaml(config))
+
+    def config(self) -> RunConfig:
+        """The config that the run was last started with."""
+        import yaml
+
+        path = self.path / CONFIG
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise StoreError(f"{path}: cannot be read: {error}") from error
+        return make_config(data, {}, str(path))
+
+    def iterations(self) -> list[int]:
+        """Numbers of the iterations that were begun."""
+        return sorted(int(p.parent.name.removeprefix("iter-")) for p in self.path.glob(f"iter-*/{MANIFEST}"))
+
+    def iteration(self, number: int) -> IterationStore:
+        """An iteration that was begun.
+
+        Raises:
+            StoreError: it was not, or its manifest is damaged.
+        """
+        path = self.path / f"iter-{number:03d}"
+        if not (path / MANIFEST).exists():
+            begun = ", ".join(map(str, self.iterations())) or "none"
+            raise StoreError(f"{self.path}: no iteration {number}; begun so far: {begun}")
+        manifest = Manifest.model_validate(read_sealed(path / MANIFEST))
+        return IterationStore(path, manifest, inherited=number <= self.inherited_up_to)
+
+    def seal_of(self, number: int) -> str:
+        """The seal of an iteration's manifest: what its child is chained to."""
+        import json
+
+        text = (self.path / f"iter-{number:03d}" / MANIFEST).read_text(encoding="utf-8")
+        return str(json.loads(text)["seal"])
+
+    def begin_iteration(self, number: int, about: Callable[[], dict[str, Any]]) -> IterationStore:
+        """An iteration to work on. ``about`` gives a new manifest's fields on config, model, templates, environment."""
+        path = self.path / f"iter-{number:03d}"
+        if (path / MANIFEST).exists():
+            return self.iteration(number)
+        parent = self.seal_of(number - 1) if number else None
+        iteration = IterationStore(path, Manifest(iteration=number, parent=parent, **about()), inherited=False)
+        iteration.save()
+        return iteration
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Only one process works on a run.
+
+        Raises:
+            StoreError: another one does.
+        """
+        with lock_run(self.path):
+            yield
+
+
+@contextmanager
+def lock_run(path: Path) -> Iterator[None]:
+    """Hold the lock of a run's directory, which is made if it is not there; it ends with the process."""
+    from filelock import FileLock, Timeout
+
+    with storing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        lock: BaseFileLock = FileLock(path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise StoreError(
+                f"{path}: another process is working on this run; watch it with "
+                f"`selfreward status {path.name} --watch`, or start a run of its own with --name NEW"
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sealed_yaml(config: RunConfig) -> str:
+    """The config as YAML, with a hash of itself in the last line."""
+    text = config.to_yaml()
+    return f"{text}{_SEAL}{hashlib.sha256(text.encode()).hexdigest()}\n"
+
+
+def yaml_seal_holds(text: str) -> bool:
+    """Whether sealed YAML is what was written."""
+    body, found, _ = text.rpartition(_SEAL)
+    return bool(found) and text == f"{body}{_SEAL}{hashlib.sha256(body.encode()).hexdigest()}\n"
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]

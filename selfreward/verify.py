@@ -1,0 +1,72 @@
+"""Recompute every hash of a run: files, manifests, their chain, config and events."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from selfreward.durable import TEMPORARY, file_hash
+from selfreward.errors import StoreError
+from selfreward.events import damaged_lines
+from selfreward.store import CONFIG, EVENTS, MANIFEST, RUN, IterationStore, RunStore, yaml_seal_holds
+
+
+def verify(path: Path) -> list[str]:
+    """What is wrong with a run, a sentence each; empty where every byte is what was written."""
+    try:
+        run = RunStore(path)
+    except StoreError as error:
+        return [str(error)]
+    return [*_problems(run)]
+
+
+def _problems(run: RunStore) -> Iterator[str]:
+    if (run.path / CONFIG).exists() and not yaml_seal_holds(_text(run.path / CONFIG)):
+        yield f"{run.path / CONFIG}: damaged: its content does not match the hash in its last line"
+    if (run.path / EVENTS).exists():
+        for line in damaged_lines(run.path / EVENTS):
+            yield f"{run.path / EVENTS}:{line}: damaged"
+    under_way: set[str] = set()
+    known = {RUN, CONFIG, EVENTS, ".lock"}
+    for number in run.iterations():
+        try:
+            iteration = run.iteration(number)
+        except (StoreError, ValueError) as error:
+            yield str(error)
+            continue
+        yield from _file_problems(iteration)
+        yield from _chain_problems(run, number, iteration)
+        known.add(f"{iteration.label}/{MANIFEST}")
+        if not iteration.manifest.finished:
+            under_way.add(iteration.label)  # what a crash left there is made again
+        known |= {f"{iteration.label}/{f.path}" for s in iteration.manifest.stages.values() for f in s.files}
+    for file in sorted(run.path.rglob("*")):
+        relative = file.relative_to(run.path)
+        left_over = relative.parts[0] in under_way or any(p.startswith(TEMPORARY) for p in relative.parts)
+        if file.is_file() and relative.as_posix() not in known and not left_over:
+            yield f"{file}: is in no manifest"
+
+
+def _file_problems(iteration: IterationStore) -> Iterator[str]:
+    for stage in iteration.manifest.stages.values():
+        for entry in stage.files:
+            file = iteration.path / entry.path
+            if not file.is_file():
+                yield f"{file}: missing"
+            elif file_hash(file) != entry.sha256:
+                yield f"{file}: damaged: its hash is not the one in the manifest"
+
+
+def _chain_problems(run: RunStore, number: int, iteration: IterationStore) -> Iterator[str]:
+    manifest = iteration.path / MANIFEST
+    if iteration.manifest.iteration != number:
+        yield f"{manifest}: belongs to iteration {iteration.manifest.iteration}"
+    try:
+        parent = run.seal_of(number - 1) if number else None
+    except (OSError, ValueError, KeyError):
+        yield f"{manifest}: the manifest of iteration {number - 1} before it cannot be read"
+        return
+    if iteration.manifest.parent != parent:
+        yield f"{manifest}: its parent is not the manifest of iteration {number - 1} that is here"
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode(errors="replace")
