@@ -47,6 +47,8 @@ def supervised_fine_tuning(s: Session) -> Policy:
     if s.config.sft.enabled and (ift or eft):
         examples = steps.examples(s, it, ift, eft)
         policy = steps.sft(s, it, examples)
+    else:
+        steps.no_sft(it)
     steps.finish_iteration(s, it)
     return policy
 

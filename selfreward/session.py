@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from selfreward.config import RunConfig
 from selfreward.durable import TEMPORARY
@@ -18,6 +19,7 @@ from selfreward.engines.loading import ModelConfig, context_length, load_chat
 from selfreward.engines.protocol import Engine
 from selfreward.engines.transformers import TransformersEngine
 from selfreward.errors import StageError
+from selfreward.manifest import StageEntry
 from selfreward.models import ModelRef, resolve_model
 from selfreward.progress import Advance, Reporter
 from selfreward.records import Record
@@ -29,6 +31,20 @@ R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 Work = Callable[[Stored[R]], Iterable[Shard[R]]]
 """Given what a stage has stored so far, the shards that are still to do."""
+
+
+@dataclass(frozen=True)
+class Stage(Generic[R]):
+    """What a stage is, apart from its work."""
+
+    name: str
+    record: type[R]
+    key: StageKey
+    total: int
+    """When its progress is complete."""
+    done: Callable[[StageEntry], int] = attrgetter("inputs_done")
+    """Its progress so far."""
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,44 +103,28 @@ class Session:
             self._open[1].close()
             self._open = None
 
-    def run_stage(
-        self,
-        iteration: IterationStore,
-        name: str,
-        record: type[R],
-        key: StageKey,
-        *,
-        total: int,
-        work: Work[R],
-        may_be_empty: bool = False,
-    ) -> Stored[R]:
+    def run_stage(self, iteration: IterationStore, stage: Stage[R], work: Work[R]) -> Stored[R]:
         """A stage's records: from disk where it is finished, else what is missing is made, shard by shard.
 
         Raises:
             StoreError: it was begun with other settings or on other inputs.
             StageError: it made nothing at all; then it stays open, and its settings may change.
         """
-        entry = iteration.begin(name, key)
+        name, record = stage.name, stage.record
+        entry = iteration.begin(name, stage.key)
         if entry.finished:
             return iteration.stored(name, record)
-        with self._reported(iteration, name, total, entry.inputs_done) as advance:
+        with self._reported(iteration, name, stage.total, stage.done(entry)) as advance:
             clock = time.monotonic()
             for shard in work(iteration.stored(name, record)):
                 now = time.monotonic()
-                iteration.add_shard(
-                    name, shard.records, record, inputs=shard.inputs, counts=shard.counts, seconds=now - clock
-                )
+                iteration.add_shard(name, shard, record, seconds=now - clock)
                 clock = now
                 entry = iteration.manifest.stages[name]
-                advance(entry.inputs_done)
-        if not entry.rows and not may_be_empty:
-            reasons = {k.removeprefix("drop."): n for k, n in entry.counts.items() if n and not k.startswith("tokens")}
-            counted = ", ".join(f"{reason}: {n}" for reason, n in sorted(reasons.items())) or "nothing was counted"
-            raise StageError(
-                f"{iteration.path}: {name} came out empty ({counted}). Earlier stages are kept; change the settings of "
-                f"{name} and run the same command again"
-            )
-        iteration.finish(name)
+                advance(stage.done(entry))
+            if not entry.rows and not stage.may_be_empty:
+                raise StageError(_came_out_empty(iteration, name, entry))
+            iteration.finish(name)
         return iteration.stored(name, record)
 
     def run_training(self, iteration: IterationStore, job: TrainingJob, key: StageKey) -> Policy:
@@ -161,6 +161,15 @@ class Session:
             yield advance
         entry = iteration.manifest.stages[name]
         self.events.write("stage_finished", **place, rows=entry.rows, seconds=entry.seconds)
+
+
+def _came_out_empty(iteration: IterationStore, name: str, entry: StageEntry) -> str:
+    counts = {what.removeprefix("drop."): n for what, n in entry.counts.items() if n and not what.startswith("tokens")}
+    counted = ", ".join(f"{what}: {n}" for what, n in sorted(counts.items())) or "nothing was counted"
+    return (
+        f"{iteration.path}: {name} came out empty ({counted}). Earlier stages are kept; change the settings of {name} "
+        "and run the same command again"
+    )
 
 
 def over(inputs: Iterable[T], size: int, step: Callable[[Sequence[T], int], Shard[R]]) -> Work[R]:

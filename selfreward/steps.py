@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
 from selfreward.config import RunConfig
 from selfreward.durable import TEMPORARY, file_hash, write_text
 from selfreward.environment import describe
-from selfreward.errors import SeedError
+from selfreward.errors import SeedError, StoreError
 from selfreward.grouping import Grouped
 from selfreward.judges import build_judge
 from selfreward.models import resolve_model
@@ -26,7 +27,7 @@ from selfreward.records import (
     key_settings,
 )
 from selfreward.seeding.own_format import read_eft, read_ift
-from selfreward.session import Policy, Session, over
+from selfreward.session import Policy, Session, Stage, over
 from selfreward.stages import judging, metrics, pairing, prompt_generation, sft_examples, training
 from selfreward.stages import responses as response_stage
 from selfreward.stages.prompt_generation import PromptWriter, prompts_from_file
@@ -91,16 +92,18 @@ def _store_seeds(
 ) -> None:
     s.run_stage(
         it,
-        name,
-        record,
-        StageKey(
-            version=1,
-            settings={},
-            inputs={name.replace("_", "."): file_hash(Path(path)) if path else "none"},
+        Stage(
+            name,
+            record,
+            StageKey(
+                version=1,
+                settings={},
+                inputs={name.replace("_", "."): file_hash(Path(path)) if path else "none"},
+            ),
+            total=len(rows),
+            may_be_empty=True,
         ),
-        total=len(rows),
-        work=over(rows, max(len(rows), 1), lambda part, _: Shard(list(part), len(part))),
-        may_be_empty=True,
+        over(rows, max(len(rows), 1), lambda part, _: Shard(list(part), len(part))),
     )
 
 
@@ -111,19 +114,22 @@ def examples(s: Session, it: IterationStore, ift: Sequence[IFTSeed], eft: Sequen
     judge = build_judge(config.judge, config.model.reasoning_tags[1])
     return s.run_stage(
         it,
-        "examples",
-        Example,
-        StageKey(
-            version=sft_examples.VERSION,
-            settings={
-                "seed": config.seed,
-                "judge": key_settings(config.judge),
-                "sft": {"max_length": config.sft.max_length, "max_tokens": config.sft.max_tokens},
-            },
-            inputs={**_model_inputs(s), **_rubric_inputs(s), **_made_from(it, "seeds_ift", "seeds_eft")},
+        Stage(
+            "examples",
+            Example,
+            StageKey(
+                version=sft_examples.VERSION,
+                settings={
+                    "seed": config.seed,
+                    "judge": key_settings(config.judge),
+                    **_engine_settings(s),
+                    "sft": {"max_length": config.sft.max_length, "max_tokens": config.sft.max_tokens},
+                },
+                inputs={**_model_inputs(s), **_rubric_inputs(s), **_made_from(it, "seeds_ift", "seeds_eft")},
+            ),
+            total=len(ift) + len(eft),
         ),
-        total=len(ift) + len(eft),
-        work=over(
+        over(
             [None],
             1,
             lambda *_: sft_examples.build_examples(ift, eft, judge, s.chat, s.context, config.sft, seed),
@@ -134,6 +140,15 @@ def examples(s: Session, it: IterationStore, ift: Sequence[IFTSeed], eft: Sequen
 def sft(s: Session, it: IterationStore, data: Stored[Example]) -> Policy:
     """M0 -> M1."""
     return _train(s, it, s.config.sft, Policy("M0", None, "root"), data, "examples")
+
+
+def no_sft(it: IterationStore) -> None:
+    """Raises StoreError where M1 was trained by an earlier start of the run and would now be M0."""
+    if it.stage("adapter") is not None:
+        raise StoreError(
+            f"{it.path}: M1 was trained here, and the recipe now says sft.enabled: false or has no seeds. Go back to the "
+            "old settings, or start a new run with --name NEW"
+        )
 
 
 def dpo(s: Session, it: IterationStore, policy: Policy, data: Stored[PreferencePair]) -> Policy:
@@ -165,35 +180,37 @@ def _train(
 def prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prompt]:
     """New prompts by M_t or by a fixed model, or this iteration's share of a file."""
     config, t = s.config.prompts, it.manifest.iteration
+    count = config.count
     if config.file is not None:
-        path, count = Path(config.file), config.count
+        path = Path(config.file)
         settings: dict[str, Any] = {"prompts": {"count": count}}
         inputs = {"prompts.file": file_hash(path)}
         work = over([None], 1, lambda *_: prompts_from_file(path, count, t))
-        total = 1
     else:
-        settings = {"seed": s.config.seed, "prompts": key_settings(config)}
+        settings = {"seed": s.config.seed, "prompts": key_settings(config), **_engine_settings(s)}
         inputs = {"prompts.template": load_prompt_template(config.template).hash, **_earlier(s, t)}
         if config.model is None:
             inputs |= {"model": policy.digest, **_model_inputs(s)}
         else:
             inputs["prompts.model"] = resolve_model(config.model.name, config.model.revision).fingerprint
         work = _written_prompts(s, t, policy)
-        total = config.count * config.max_attempts
     stored = s.run_stage(
         it,
-        "prompts",
-        Prompt,
-        StageKey(
-            version=prompt_generation.VERSION,
-            settings=settings,
-            inputs=inputs,
+        Stage(
+            "prompts",
+            Prompt,
+            StageKey(
+                version=prompt_generation.VERSION,
+                settings=settings,
+                inputs=inputs,
+            ),
+            total=count,
+            done=attrgetter("rows"),
         ),
-        total=total,
-        work=work,
+        work,
     )
-    if stored.entry.rows < config.count:
-        s.reporter.say(f"{it.label} prompts: {stored.entry.rows} of the {config.count} wanted were found")
+    if stored.entry.rows < count:
+        s.reporter.say(f"{it.label} prompts: {stored.entry.rows} of the {count} wanted were found")
     return stored
 
 
@@ -226,19 +243,22 @@ def responses(s: Session, it: IterationStore, policy: Policy, asked: Stored[Prom
 
     return s.run_stage(
         it,
-        "responses",
-        Response,
-        StageKey(
-            version=response_stage.VERSION,
-            settings={
-                "seed": s.config.seed,
-                "model": {"reasoning_tags": list(tags)},
-                "responses": key_settings(config),
-            },
-            inputs={"model": policy.digest, **_model_inputs(s), **_made_from(it, "prompts")},
+        Stage(
+            "responses",
+            Response,
+            StageKey(
+                version=response_stage.VERSION,
+                settings={
+                    "seed": s.config.seed,
+                    "model": {"reasoning_tags": list(tags)},
+                    "responses": key_settings(config),
+                    **_engine_settings(s),
+                },
+                inputs={"model": policy.digest, **_model_inputs(s), **_made_from(it, "prompts")},
+            ),
+            total=asked.entry.rows,
         ),
-        total=asked.entry.rows,
-        work=over(list(asked.records()), s.config.shard_size, answer),
+        over(list(asked.records()), s.config.shard_size, answer),
     )
 
 
@@ -257,20 +277,22 @@ def judgments(
 
     return s.run_stage(
         it,
-        "judgments",
-        Judgment,
-        StageKey(
-            version=judging.VERSION,
-            settings={"seed": s.config.seed, "judge": key_settings(config)},
-            inputs={
-                "model": policy.digest,
-                **_model_inputs(s),
-                **_rubric_inputs(s),
-                **_made_from(it, "prompts", "responses"),
-            },
+        Stage(
+            "judgments",
+            Judgment,
+            StageKey(
+                version=judging.VERSION,
+                settings={"seed": s.config.seed, "judge": key_settings(config), **_engine_settings(s)},
+                inputs={
+                    "model": policy.digest,
+                    **_model_inputs(s),
+                    **_rubric_inputs(s),
+                    **_made_from(it, "prompts", "responses"),
+                },
+            ),
+            total=answers.entry.rows,
         ),
-        total=answers.entry.rows,
-        work=over(answers.records(), s.config.shard_size * s.config.responses.n, verdicts),
+        over(answers.records(), s.config.shard_size * s.config.responses.n, verdicts),
     )
 
 
@@ -305,15 +327,17 @@ def pairs(
 
     return s.run_stage(
         it,
-        "pairs",
-        PreferencePair,
-        StageKey(
-            version=pairing.VERSION,
-            settings={"pairs": key_settings(s.config.pairs), "model": {"reasoning_tags": list(tags)}},
-            inputs={**_model_inputs(s), **_made_from(it, "prompts", "responses", "judgments")},
+        Stage(
+            "pairs",
+            PreferencePair,
+            StageKey(
+                version=pairing.VERSION,
+                settings={"pairs": key_settings(s.config.pairs), "model": {"reasoning_tags": list(tags)}},
+                inputs={**_model_inputs(s), **_made_from(it, "prompts", "responses", "judgments")},
+            ),
+            total=asked.entry.rows,
         ),
-        total=asked.entry.rows,
-        work=work,
+        work,
     )
 
 
@@ -347,6 +371,10 @@ def iteration_metrics(it: IterationStore) -> dict[str, Any]:
     if training is not None:
         found["training"] = training.summary
     return found
+
+
+def _engine_settings(s: Session) -> dict[str, Any]:
+    return {"engine": key_settings(s.config.engine)}
 
 
 def _model_inputs(s: Session) -> dict[str, str]:

@@ -7,8 +7,7 @@ Finished work is never redone and never mixed with other settings.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from selfreward.errors import StoreError
 from selfreward.events import EventLog, now
 from selfreward.manifest import FileEntry, Manifest, StageEntry
 from selfreward.records import Record
+from selfreward.stages.shard import Shard
 from selfreward.tables import read_table, write_table
 
 if TYPE_CHECKING:
@@ -124,26 +124,17 @@ class IterationStore:
             self._refuse_changes(name, entry, key)
         return entry
 
-    def add_shard(
-        self,
-        name: str,
-        records: Sequence[Record],
-        record: type[Record],
-        *,
-        inputs: int,
-        counts: Counter[str],
-        seconds: float,
-    ) -> None:
+    def add_shard(self, name: str, shard: Shard[R], record: type[R], *, seconds: float) -> None:
         """Store a shard, then name it in the manifest."""
         entry = self.manifest.stages[name]
         relative = f"{name}/{len(entry.files):05d}.parquet"
-        write_file(self.path / relative, lambda path: write_table(path, records, record))
+        write_file(self.path / relative, lambda path: write_table(path, shard.records, record))
         file = FileEntry(
             path=relative,
             sha256=file_hash(self.path / relative),
-            rows=len(records),
-            inputs=inputs,
-            counts=dict(sorted(counts.items())),
+            rows=len(shard.records),
+            inputs=shard.inputs,
+            counts=dict(sorted(shard.counts.items())),
         )
         self._put(name, entry, files=(*entry.files, file), seconds=round(entry.seconds + seconds, 1))
 

@@ -122,9 +122,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, answer: Path | BaseException) -
     return calls
 
 
-def test_hub_gives_the_commit_and_asks_for_no_pickles(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hub_gives_the_commit_and_asks_for_no_pickles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = "0123456789abcdef0123456789abcdef01234567"
     calls = answer_with(monkeypatch, make_model(tmp_path / commit))
     ref = resolve_model("org/model", "main")
@@ -157,9 +155,7 @@ def test_hub_model_without_safetensors_is_refused(tmp_path: Path, monkeypatch: p
         (OSError(28, "No space left on device"), "the download failed: .*No space left on device"),
     ],
 )
-def test_hub_errors_are_sentences(
-    monkeypatch: pytest.MonkeyPatch, error: BaseException, message: str
-) -> None:
+def test_hub_errors_are_sentences(monkeypatch: pytest.MonkeyPatch, error: BaseException, message: str) -> None:
     answer_with(monkeypatch, error)
     with pytest.raises(ModelError, match=message) as caught:
         resolve_model("org/model", "v1")
@@ -276,8 +272,7 @@ def test_two_processes_convert_once(cache: Path, tmp_path: Path) -> None:
     script, log = tmp_path / "convert.py", tmp_path / "log"
     script.write_text(TWO_PROCESSES, encoding="utf-8")
     processes = [
-        subprocess.Popen([sys.executable, str(script), str(log)], stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
+        subprocess.Popen([sys.executable, str(script), str(log)], stdout=subprocess.PIPE, text=True) for _ in range(2)
     ]
     outputs = [process.communicate()[0].strip() for process in processes]
     assert outputs == [str(cache / "models" / DIRECTORY_NAME)] * 2

@@ -133,9 +133,7 @@ def test_disk_that_is_too_full(clone: Clone) -> None:
 
 
 def test_disk_setting_that_is_no_number(clone: Clone) -> None:
-    assert_refused(
-        clone.setup(SELFREWARD_NEEDED_GB="six"), "SELFREWARD_NEEDED_GB=six: expected a whole number"
-    )
+    assert_refused(clone.setup(SELFREWARD_NEEDED_GB="six"), "SELFREWARD_NEEDED_GB=six: expected a whole number")
 
 
 def test_unknown_mode(clone: Clone) -> None:
@@ -231,9 +229,7 @@ def test_failed_step_is_tried_again(installable: Clone, step: str) -> None:
     ],
 )
 def test_reason_of_a_failure_is_named(installable: Clone, pip_says: str, sentence: str) -> None:
-    assert_refused(
-        installable.setup(PIP_FAILS_AT="torch", PIP_SAYS=pip_says), sentence, "run the same command again"
-    )
+    assert_refused(installable.setup(PIP_FAILS_AT="torch", PIP_SAYS=pip_says), sentence, "run the same command again")
 
 
 def test_failed_conversion_is_said(installable: Clone) -> None:
@@ -254,6 +250,4 @@ def test_real_pip_without_an_index(clone: Clone) -> None:
         PIP_CONFIG_FILE=os.devnull,
         PIP_RETRIES="0",
     )
-    assert_refused(
-        done, "torch", "the Python package index cannot be reached", "PIP_INDEX_URL", "PIP_FIND_LINKS"
-    )
+    assert_refused(done, "torch", "the Python package index cannot be reached", "PIP_INDEX_URL", "PIP_FIND_LINKS")

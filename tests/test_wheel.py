@@ -33,9 +33,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = tmp_path_factory.mktemp("user") / "venv"
     run(sys.executable, "-m", "venv", "--without-pip", str(environment))
     python = environment / "bin" / "python"
-    run(
-        sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel)
-    )
+    run(sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", str(wheel))
     # What selfreward depends on is lent from this environment rather than downloaded again. Only after
     # installing: pip would find this environment's selfreward there and replace that one.
     site = next((environment / "lib").glob("python*/site-packages"))

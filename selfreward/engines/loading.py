@@ -86,6 +86,9 @@ def torch_dtype(dtype: DType) -> torch.dtype:
 def load_weights(config: ModelConfig, dtype: DType) -> PreTrainedModel:
     """The root model on the device; safetensors only."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # a bar for a second of loading would stand between the lines on progress
 
     ref: ModelRef = resolve_model(config.name, config.revision)
     try:

@@ -7,7 +7,7 @@ from pydantic import Field
 from selfreward.judges.expected import ExpectedConfig, ExpectedJudge
 from selfreward.judges.protocol import Judge
 from selfreward.judges.sampled import SampledConfig, SampledJudge
-from selfreward.records import Model
+from selfreward.records import Model, NotInKey
 from selfreward.templates import Rubric, load_rubric
 
 MethodConfig = Annotated[ExpectedConfig | SampledConfig, Field(discriminator="type")]
@@ -16,7 +16,7 @@ MethodConfig = Annotated[ExpectedConfig | SampledConfig, Field(discriminator="ty
 class JudgeConfig(Model):
     """Who is judged by which rubric, and how its verdict is asked for."""
 
-    rubric: str = "additive_5pt"
+    rubric: Annotated[str, NotInKey] = "additive_5pt"
     """Name of a file in prompts/judge/, or the path of one."""
     method: MethodConfig = Field(default_factory=SampledConfig)
     """How verdicts are asked for: ``type: sampled`` or ``type: expected``."""

@@ -29,12 +29,12 @@ class PromptsConfig(Model):
 
     count: int = Field(default=1000, ge=1)
     """Prompts wanted in each iteration."""
-    file: str | None = None
+    file: Annotated[str | None, NotInKey] = None
     """A file of prompts (JSONL rows with ``prompt``, or text with one a line) instead of generation; iteration t
     takes the t-th ``count`` of them."""
-    model: ModelConfig | None = None
+    model: Annotated[ModelConfig | None, NotInKey] = None
     """A fixed model that writes the prompts, as in the paper; M_t itself where not set."""
-    template: str = "self_instruct"
+    template: Annotated[str, NotInKey] = "self_instruct"
     """Name of a file in prompts/prompt_generation/, or the path of one."""
     few_shot_seeds: int = Field(default=6, ge=1)
     """Seed instructions shown in each request."""

@@ -188,9 +188,7 @@ def test_an_answer_behind_announced_material_goes() -> None:
 
 def test_a_question_keeps_no_advice() -> None:
     assert clean("How do I stay safe online?\n\nYou should use a VPN.") == "How do I stay safe online?"
-    assert clean("Write a VPN guide.\n\nYou should use simple words.").endswith(
-        "You should use simple words."
-    )
+    assert clean("Write a VPN guide.\n\nYou should use simple words.").endswith("You should use simple words.")
 
 
 def test_an_announcement_without_its_material_goes() -> None:
@@ -204,9 +202,7 @@ def test_whitespace_collapses_outside_code() -> None:
     assert clean(raw) == "Fix this code:\n\n```\nif x:\n    y  =  1\n```"
 
 
-@given(
-    st.lists(st.sampled_from([*TASK, "\n", "Task 9:", "Answer:", '"', "**", "- ", "1. ", "```", "(", ":"]))
-)
+@given(st.lists(st.sampled_from([*TASK, "\n", "Task 9:", "Answer:", '"', "**", "- ", "1. ", "```", "(", ":"])))
 def test_cleaning_twice_changes_nothing(parts: list[str]) -> None:
     cleaned = clean("".join(parts))
     assert clean(cleaned) == cleaned

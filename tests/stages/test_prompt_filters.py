@@ -20,9 +20,7 @@ DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
 # Few words, so that texts share many and near-duplicates are common.
 WORDS = st.sampled_from(["a", "b", "c", "d", "E", "e.g", "42", "file"])
-TEXTS = st.lists(WORDS, max_size=12).map(" ".join) | st.sampled_from(
-    ["", "!a b c", "é a b", "a b", "A  b c d"]
-)
+TEXTS = st.lists(WORDS, max_size=12).map(" ".join) | st.sampled_from(["", "!a b c", "é a b", "a b", "A  b c d"])
 
 
 def rouge_l(one: str, other: str) -> float:

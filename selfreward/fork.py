@@ -1,0 +1,97 @@
+"""A new run that shares another's finished iterations: nothing is copied where the file system can link."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from selfreward.config import RunConfig, changed_settings, make_config
+from selfreward.durable import TEMPORARY, storing, sync
+from selfreward.errors import ConfigError, StoreError
+from selfreward.records import Model, key_settings
+from selfreward.store import MANIFEST, IterationStore, RunStore
+
+_SETTLED = ("model", "seeds", "lora", "sft")
+"""Settings that iteration 0 has used up; a fork always shares iteration 0."""
+
+
+def fork(parent: RunStore, at: int, config: RunConfig) -> RunStore:
+    """A run with the parent's iterations 0 … ``at``, to go on from there as ``config`` says.
+
+    It appears whole or not at all, and from then on neither run depends on the other.
+
+    Raises:
+        StoreError: one of the iterations is not finished, or the new run's directory exists.
+    """
+    shared = [_finished(parent, t) for t in range(at + 1)]
+    target = config.run_dir
+    if target.exists():
+        raise StoreError(f"{target}: exists; choose another --name")
+    # The run's own name is written into it, so it is made under that name in a directory that nobody lists.
+    workshop = target.parent / f"{TEMPORARY}fork-{os.getpid()}"
+    made = workshop / target.name
+    with storing(target):
+        made.mkdir(parents=True)
+        try:
+            for iteration in shared:
+                _share(iteration, made)
+            run = RunStore.create(made, {"run": parent.head["name"], "at": at})
+            run.save_config(config)
+            sync(made)
+            made.rename(target)  # fails where somebody else was faster
+            sync(target.parent)
+        finally:
+            shutil.rmtree(workshop)
+    return RunStore(target)
+
+
+def fork_config(parent: RunStore, at: int, changes: Mapping[str, Any], name: str) -> RunConfig:
+    """The parent's config with changes on top, under a new name beside the parent.
+
+    Raises:
+        ConfigError: a change is impossible, or would do nothing.
+    """
+    old = parent.config()
+    source = f"fork of {parent.path}"
+    plain = {**old.model_dump(mode="json"), "runs_dir": str(parent.path.parent)}
+    new = make_config(plain, {**changes, "name": name}, source)
+    used_up = [line for section in _SETTLED for line in _differences(old, new, section)]
+    if used_up:
+        raise ConfigError(
+            f"{source}: iteration 0 is shared and has used these settings already; start a new run for them:\n  "
+            + "\n  ".join(used_up)
+        )
+    if new.iterations <= at:  # a fork that has nothing to do is a slip
+        new = new.model_copy(update={"iterations": at + 1})
+    return new
+
+
+def _differences(old: RunConfig, new: RunConfig, section: str) -> list[str]:
+    before, after = getattr(old, section), getattr(new, section)
+    assert isinstance(before, Model)
+    return changed_settings(key_settings(before), key_settings(after), f"{section}.")
+
+
+def _finished(parent: RunStore, t: int) -> IterationStore:
+    iteration = parent.iteration(t)
+    if not iteration.manifest.finished:
+        raise StoreError(f"{iteration.path}: iteration {t} is not finished; a fork shares finished iterations only")
+    return iteration
+
+
+def _share(iteration: IterationStore, made: Path) -> None:
+    files = [entry.path for stage in iteration.manifest.stages.values() for entry in stage.files]
+    for name in (*files, MANIFEST):
+        source, target = iteration.path / name, made / iteration.label / name
+        if not source.is_file():
+            raise StoreError(f"{source}: missing; `selfreward verify {iteration.path.parent}` says what else is")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(source, target)
+            sync(target)
+    for directory in {path for path in (made / iteration.label).rglob("*") if path.is_dir()}:
+        sync(directory)
+    sync(made / iteration.label)

@@ -1,0 +1,194 @@
+"""The whole way of one item of a run: what bred it, what was answered, how it was judged, who was chosen and why."""
+
+from __future__ import annotations
+
+from statistics import fmean
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from selfreward.errors import StoreError
+from selfreward.pair_rules import PairRuleConfig
+from selfreward.pair_rules.best_worst import best_worst
+from selfreward.pair_rules.scored import usable_responses
+from selfreward.query import Found, Kind, fetch, find_item
+from selfreward.records import EFTSeed, Example, IFTSeed, Judgment, Model, PreferencePair, Prompt, Response
+from selfreward.store import IterationStore, RunStore
+
+
+class Shot(Model):
+    """A task that a prompt was written after."""
+
+    id: str
+    kind: Literal["seed", "prompt"]
+    iteration: int
+    text: str
+
+
+class Candidate(Model):
+    """A response with all its verdicts."""
+
+    response: Response
+    score: float | None
+    """Mean of the readable verdicts."""
+    judgments: tuple[Judgment, ...]
+    role: Literal["chosen", "rejected"] | None
+    unusable: str | None
+    """Why it can be in no pair: truncated, empty, special_tokens or unjudged."""
+
+
+class Decision(Model):
+    """What the pair rule made of the candidates."""
+
+    rule: dict[str, Any]
+    """The rule's settings at the time; empty before pairs are built."""
+    outcome: Literal["pair", "no_pair", "open"]
+    reason: str | None = None
+    """Why there is no pair: too_few_usable, tie, small_margin, identical or special_tokens."""
+    difference: float | None = None
+    """Between the best and the worst usable score."""
+
+
+class PromptWalk(Model):
+    """A prompt and everything that came of it. ``item`` is the record that was asked about."""
+
+    item: str
+    kind: Kind
+    iteration: int
+    prompt: Prompt
+    few_shot: tuple[Shot, ...]
+    candidates: tuple[Candidate, ...]
+    decision: Decision
+    pair: PreferencePair | None
+
+
+class SeedWalk(Model):
+    """A seed and what it was used for."""
+
+    item: str
+    kind: Literal["seed"] = "seed"
+    seed: IFTSeed | EFTSeed
+    trained_on: bool
+    """Whether it became an SFT example."""
+    prompts: tuple[Prompt, ...]
+    """Prompts that were written after it, in all iterations."""
+
+
+def walk(run: RunStore, item: str) -> PromptWalk | SeedWalk:
+    """The way of a pair, prompt, response, judgment or seed, by its id or the beginning of it.
+
+    Raises:
+        StoreError: no such item, or several.
+    """
+    found = find_item(run, item)
+    if found.kind == "seed":
+        return _seed_walk(run, found)
+    it = run.iteration(found.iteration)
+    return _prompt_walk(run, it, found, _prompt_id(it, found))
+
+
+def _prompt_id(it: IterationStore, found: Found) -> str:
+    if found.kind == "prompt":
+        return found.id
+    record: dict[Kind, type[PreferencePair | Response | Judgment]] = {
+        "pair": PreferencePair,
+        "response": Response,
+        "judgment": Judgment,
+    }
+    (row,) = fetch(it.stored(found.stage, record[found.kind]), "id = $id", id=found.id)
+    return row.prompt_id
+
+
+def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str) -> PromptWalk:
+    (prompt,) = fetch(it.stored("prompts", Prompt), "id = $id", id=prompt_id)
+    own = "prompt_id = $id"
+    responses = fetch(it.stored("responses", Response), own, id=prompt_id) if it.stage("responses") else []
+    judgments = fetch(it.stored("judgments", Judgment), own, id=prompt_id) if it.stage("judgments") else []
+    pairs = fetch(it.stored("pairs", PreferencePair), own, id=prompt_id) if it.stage("pairs") else []
+    pair = pairs[0] if pairs else None
+    rule = _pair_rule(it)
+    return PromptWalk(
+        item=found.id,
+        kind=found.kind,
+        iteration=found.iteration,
+        prompt=prompt,
+        few_shot=tuple(_shot(run, it.manifest.iteration, id) for id in prompt.few_shot_ids),
+        candidates=tuple(_candidate(response, judgments, pair, rule) for response in responses),
+        decision=_decision(it, responses, judgments, pair, rule),
+        pair=pair,
+    )
+
+
+def _pair_rule(it: IterationStore) -> PairRuleConfig | None:
+    entry = it.stage("pairs")
+    return None if entry is None else TypeAdapter(PairRuleConfig).validate_python(entry.settings["pairs"])
+
+
+def _candidate(
+    response: Response, judgments: list[Judgment], pair: PreferencePair | None, rule: PairRuleConfig | None
+) -> Candidate:
+    own = [j for j in judgments if response.id in j.response_ids]
+    scores = [j.score for j in own if j.score is not None]
+    unusable = usable_responses([response], own, rule.min_readable)[1] if rule else {}
+    role: dict[str, Literal["chosen", "rejected"]] = (
+        {pair.chosen_id: "chosen", pair.rejected_id: "rejected"} if pair else {}
+    )
+    return Candidate(
+        response=response,
+        score=fmean(scores) if scores else None,
+        judgments=tuple(own),
+        role=role.get(response.id),
+        unusable=next(iter(unusable), None),
+    )
+
+
+def _decision(
+    it: IterationStore,
+    responses: list[Response],
+    judgments: list[Judgment],
+    pair: PreferencePair | None,
+    rule: PairRuleConfig | None,
+) -> Decision:
+    entry = it.stage("pairs")
+    if entry is None or rule is None:
+        return Decision(rule={}, outcome="open")
+    settings = rule.model_dump(mode="json")
+    if pair is not None:
+        return Decision(rule=settings, outcome="pair", difference=pair.margin)
+    if not entry.finished:
+        return Decision(rule=settings, outcome="open")
+    usable, _ = usable_responses(responses, judgments, rule.min_readable)
+    scores = [s.score for s in usable]
+    found = best_worst(usable, rule)
+    # The rule sees no prompts; one that it would have paired was kept out for what its own text spells.
+    reason = found if isinstance(found, str) else "special_tokens"
+    difference = max(scores) - min(scores) if scores else None
+    return Decision(rule=settings, outcome="no_pair", reason=reason, difference=difference)
+
+
+def _shot(run: RunStore, t: int, shot_id: str) -> Shot:
+    """A seed, or a prompt of this iteration or an earlier one."""
+    first = run.iteration(0)
+    if first.stage("seeds_ift") is not None:
+        for seed in fetch(first.stored("seeds_ift", IFTSeed), "id = $id", id=shot_id):
+            return Shot(id=shot_id, kind="seed", iteration=0, text=seed.instruction)
+    for u in range(t, 0, -1):
+        for prompt in fetch(run.iteration(u).stored("prompts", Prompt), "id = $id", id=shot_id):
+            return Shot(id=shot_id, kind="prompt", iteration=u, text=prompt.text)
+    raise StoreError(f"{run.path}: {shot_id} is named by a prompt and is nowhere; run `selfreward verify`")
+
+
+def _seed_walk(run: RunStore, found: Found) -> SeedWalk:
+    first = run.iteration(0)
+    record: type[IFTSeed | EFTSeed] = IFTSeed if found.stage == "seeds_ift" else EFTSeed
+    (seed,) = fetch(first.stored(found.stage, record), "id = $id", id=found.id)
+    examples = fetch(first.stored("examples", Example), "seed_id = $id", id=found.id) if first.stage("examples") else []
+    written = [run.iteration(t) for t in run.iterations() if t]
+    shown = "list_contains(few_shot_ids, $id)"
+    prompts = [
+        prompt
+        for it in written
+        if it.stage("prompts")
+        for prompt in fetch(it.stored("prompts", Prompt), shown, id=found.id)
+    ]
+    return SeedWalk(item=found.id, seed=seed, trained_on=bool(examples), prompts=tuple(prompts))
