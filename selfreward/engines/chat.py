@@ -89,8 +89,16 @@ class Chat:
         """Token ids of text in which no special token can act."""
         ids: list[int] = []
         for piece in self._break_up(text):
-            ids += self.tokenizer(piece, add_special_tokens=False)["input_ids"]
+            ids += self._harmless(piece)
         return ids
+
+    def _harmless(self, piece: str) -> list[int]:
+        ids: list[int] = self.tokenizer(piece, add_special_tokens=False)["input_ids"]
+        if len(piece) == 1 or self._count_special(ids) == 0:
+            return ids
+        # Only after the tokenizer's own normalising does it spell a special token, such as one in full-width letters.
+        middle = len(piece) // 2
+        return self._harmless(piece[:middle]) + self._harmless(piece[middle:])
 
     def _render(self, messages: list[dict[str, str]], open_turn: bool) -> str:
         import jinja2

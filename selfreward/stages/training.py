@@ -153,10 +153,21 @@ def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
             f"the loss was not a number; try a lower {job.objective.type}.learning_rate. The parent model is untouched"
         )
     trainer.model.save_pretrained(str(out / "adapter"), selected_adapters=["default"], safe_serialization=True)
+    _settle_adapter_config(out / "adapter" / "adapter_config.json", job.model.name)
     lines = "".join(json.dumps(step) + "\n" for step in steps)
     (out / "training.jsonl").write_text(lines, encoding="utf-8")
     result = TrainingResult(counts=counts, steps=steps)
     (out / _RESULT).write_text(result.model_dump_json(), encoding="utf-8")
+
+
+def _settle_adapter_config(path: Path, model: str) -> None:
+    """Equal runs give equal bytes: PEFT writes its set of modules in no order, and a Hub model by its local path."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(config["target_modules"], list):
+        config["target_modules"].sort()
+    if not model.startswith("builtin:"):
+        config["base_model_name_or_path"] = model
+    path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def _load_data(job: TrainingJob, chat: Chat, scratch: str) -> tuple[Dataset, Counter[str]]:

@@ -1,0 +1,288 @@
+"""The command line: commands only. Data goes to stdout, talk to stderr; heavy imports live inside the commands."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from selfreward.errors import SelfRewardError
+
+if TYPE_CHECKING:
+    from selfreward.config import RunConfig
+    from selfreward.query import PairSort
+    from selfreward.store import RunStore
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+
+app = typer.Typer(
+    help="Self-rewarding alignment: a model writes prompts, answers them, judges its answers and trains on them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RunsDir = Annotated[Path, typer.Option(envvar="SELFREWARD_RUNS", help="Where runs are.")]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or its directory.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a setting of the recipe; may be repeated.")
+]
+RUNS = Path("runs")
+
+
+@app.command()
+def run(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe's file, the name of one that comes along, or a run to go on with.")
+    ],
+    iterations: Annotated[
+        int | None, typer.Option("-n", "--iterations", min=0, help="Self-reward iterations in all; 0 does SFT only.")
+    ] = None,
+    set_: Overrides = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run; the recipe's own otherwise.")] = None,
+    runs_dir: Annotated[str | None, typer.Option(envvar="SELFREWARD_RUNS", help="Where runs are.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would do, and do nothing.")] = False,
+) -> None:
+    """Train a model on its own judgments, or go on where it stopped."""
+    from selfreward.runs import find_config
+
+    config = find_config(recipe, set_ or (), name=name, iterations=iterations, runs_dir=runs_dir)
+    if dry_run:
+        from selfreward import plan, render
+
+        render.console().print(render.plan(plan.make_plan(config)))
+        return
+    from selfreward import loop
+
+    say(f"{config.run_dir}: {config.iterations} self-reward iterations with {config.model.name}")
+    try:
+        store = loop.run(config)
+    except KeyboardInterrupt:
+        say("stopped; what is finished is kept, and the same command goes on from there")
+        raise typer.Exit(130) from None
+    _say_what_came_of_it(config, store)
+
+
+def _say_what_came_of_it(config: "RunConfig", store: "RunStore") -> None:
+    from selfreward import render, report
+    from selfreward.query import iteration_table
+
+    render.console(stderr=True).print(render.iterations(iteration_table(store)))
+    for line in report.where_and_what_next(config, store, Path(os.environ.get("SELFREWARD_RUNS", RUNS))):
+        say(line)
+
+
+@app.command()
+def status(
+    run: RunName,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends, or until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+    runs_dir: RunsDir = RUNS,
+) -> None:
+    """How far a run is, stage by stage."""
+    from selfreward import render
+    from selfreward.runs import follow, run_status
+    from selfreward.store import RunStore
+
+    if watch and as_json:
+        raise typer.BadParameter("--watch and --json do not go together")
+    path = _find(run, runs_dir)
+    if as_json:
+        print(render.json_text(run_status(RunStore(path))))
+    elif watch:
+        try:
+            render.watch(follow(path, lambda: time.sleep(_SECONDS_BETWEEN_LOOKS)))
+        except KeyboardInterrupt:
+            say("no longer watching; the run goes on")
+    else:
+        render.console().print(render.status(run_status(RunStore(path))))
+
+
+@app.command()
+def ls(as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
+    """All runs."""
+    from selfreward import render
+    from selfreward.runs import run_list
+
+    rows = run_list(runs_dir)
+    if as_json:
+        print(render.json_text(rows))
+    elif rows:
+        render.console().print(render.runs(rows))
+    else:
+        say(f"no runs in {runs_dir}; `selfreward run recipes/demo.yaml` makes one")
+
+
+@app.command()
+def show(
+    run: RunName,
+    item: Annotated[
+        str, typer.Argument(metavar="ITEM_ID", help="A pair, prompt, response, judgment or seed, or how its id begins.")
+    ],
+    as_json: AsJson = False,
+    runs_dir: RunsDir = RUNS,
+) -> None:
+    """One item's whole way: what bred it, how it was judged, who won."""
+    from selfreward import render
+    from selfreward.store import RunStore
+    from selfreward.walk import walk
+
+    found = walk(RunStore(_find(run, runs_dir)), item)
+    if as_json:
+        print(render.json_text(found))
+    else:
+        from selfreward import render_walk
+
+        render.console().print(render_walk.walked(found))
+
+
+@app.command()
+def pairs(
+    run: RunName,
+    iteration: Annotated[int, typer.Option("-i", "--iteration", min=0, help="Which iteration's pairs.")],
+    sort: Annotated[
+        str, typer.Option(help="margin, chosen_score, rejected_score, length, length_difference, prompt or order.")
+    ] = "margin",
+    ascending: Annotated[
+        bool | None,
+        typer.Option("--ascending/--descending", help="Direction; numbers begin with the highest otherwise."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Print at most so many.")] = None,
+    as_json: AsJson = False,
+    runs_dir: RunsDir = RUNS,
+) -> None:
+    """The preference pairs of an iteration."""
+    from selfreward import render
+    from selfreward.query import list_pairs
+    from selfreward.store import RunStore
+
+    rows = list_pairs(RunStore(_find(run, runs_dir)), iteration, _pair_sort(sort), ascending, limit)
+    if as_json:
+        print(render.json_text(rows))
+    else:
+        render.console().print(render.pairs(rows))
+        say(f"{len(rows)} pairs; `selfreward show {run} ID` explains one")
+
+
+def _pair_sort(name: str) -> "PairSort":
+    from selfreward.query import PAIR_SORTS
+
+    for known in PAIR_SORTS:
+        if name == known:
+            return known
+    raise typer.BadParameter(f"--sort {name}: expected one of {', '.join(PAIR_SORTS)}")
+
+
+@app.command()
+def verify(run: RunName, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
+    """Recompute every hash of a run; exits with 1 on damage."""
+    from selfreward import render
+    from selfreward.report import verified
+
+    result = verified(_find(run, runs_dir))
+    if as_json:
+        print(render.json_text(result))
+    for problem in () if as_json else result.problems:
+        print(render.visible(problem))
+    if result.problems:
+        say(f"{result.path}: {len(result.problems)} problems; restore what is damaged, or start a new run")
+        raise typer.Exit(1)
+    say(f"{result.path}: all {result.files} files are what was written")
+
+
+@app.command()
+def fork(
+    run: RunName,
+    at: Annotated[int, typer.Option(min=0, help="The last iteration that both runs share.")],
+    name: Annotated[str, typer.Option(help="Name of the new run.")],
+    set_: Overrides = None,
+    runs_dir: RunsDir = RUNS,
+) -> None:
+    """A new run that shares finished iterations and goes its own way."""
+    from selfreward import fork as forking
+    from selfreward.config import parse_overrides
+    from selfreward.store import RunStore
+
+    parent = RunStore(_find(run, runs_dir))
+    config = forking.fork_config(parent, at, parse_overrides(set_ or ()), name)
+    made = forking.fork(parent, at, config)
+    say(f"{made.path}: shares iterations 0 to {at} of {parent.path}; go on with:")
+    say(f"  selfreward run {made.path} -n {config.iterations}")
+
+
+@app.command()
+def doctor(as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
+    """Whether this machine has what a run needs; exits with 1 if not."""
+    from selfreward import render
+    from selfreward.doctor import examine
+
+    found = examine(runs_dir)
+    if as_json:
+        print(render.json_text(found))
+    else:
+        render.console().print(render.checks(found))
+    if any(check.state == "bad" for check in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put them.")]) -> None:
+    """Write a recipe and seeds to edit."""
+    from selfreward import init as starting
+
+    recipe = starting.init(directory)
+    say(f"{recipe} and {directory / 'seeds'} are yours to edit; then:")
+    say(f"  selfreward run {recipe} --dry-run")
+    say(f"  selfreward run {recipe}")
+
+
+def say(text: str) -> None:
+    """A line of talk."""
+    from selfreward.render import visible
+
+    print(visible(text), file=sys.stderr, flush=True)
+
+
+def _find(name: str, runs_dir: Path) -> Path:
+    from selfreward.runs import find_run
+
+    return find_run(name, runs_dir)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; gives the exit code: 0, 1 for an error, 2 for wrong usage, 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        _never_fail_on_a_letter(stream)
+    try:
+        app(arguments, prog_name="selfreward")
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except SelfRewardError as error:
+        say(f"error: {error}")
+        code = 1
+    else:
+        code = 0
+    return code if _flushed() else 1
+
+
+def _never_fail_on_a_letter(stream: Any) -> None:
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def _flushed() -> bool:
+    """Whether the reader of our output is still there; where it went (``| head``), that is no error to talk about."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,275 @@
+"""What commands print. Text from models is untrusted: never markup, and escaped where it could steer a terminal."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from selfreward.records import Model
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.table import Table
+
+    from selfreward.doctor import Check
+    from selfreward.plan import Plan, StagePlan
+    from selfreward.query import IterationRow, PairRow
+    from selfreward.runs import RunRow, RunStatus
+
+_STEERING = {"Cc", "Cs", "Zl", "Zp"}
+_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_PREVIEW = 220
+
+
+def visible(text: str) -> str:
+    """Text with control, line-separating and direction-changing characters escaped; newlines and tabs stay."""
+    return "".join(
+        letter
+        if letter in "\n\t" or (unicodedata.category(letter) not in _STEERING and letter not in _REORDERING)
+        else letter.encode("unicode_escape", "surrogatepass").decode()
+        for letter in text.replace("\r\n", "\n")
+    )
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that takes nothing for markup."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+
+
+def json_text(value: Model | Sequence[Model]) -> str:
+    """One object or one array, in ASCII, so that nothing in it can act on a terminal."""
+    plain = value.model_dump(mode="json") if isinstance(value, Model) else [v.model_dump(mode="json") for v in value]
+    return json.dumps(plain, indent=1)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Iterable[str] = ()) -> Table:
+    """A table; None is empty, and columns of numbers stand right and are never wrapped."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    right = set(numbers)
+    for column in columns:
+        made.add_column(
+            column, justify="right" if column in right else "left", no_wrap=column in right, overflow="fold"
+        )
+    for row in rows:
+        made.add_row(*(Text("" if cell is None else visible(str(cell))) for cell in row))
+    return made
+
+
+def pairs(rows: Sequence[PairRow]) -> RenderableType:
+    """Pairs with the beginning of their texts."""
+    from rich.console import Group
+    from rich.text import Text
+
+    blocks: list[RenderableType] = []
+    for row in rows:
+        lengths = f"{row.chosen_tokens} against {row.rejected_tokens} tokens"
+        scores = f"{row.chosen_score:.3f} against {row.rejected_score:.3f}, margin {row.margin:.3f}"
+        blocks.append(Text.assemble((row.id, "bold"), f"  {scores}\n  {lengths}"))
+        for name, text, style in (
+            ("prompt", row.prompt, ""),
+            ("chosen", row.chosen, "green"),
+            ("rejected", row.rejected, "red"),
+        ):
+            blocks.append(Indented(preview(text), 11, style, label=f"  {name}"))
+        blocks.append(Text(""))
+    return Group(*blocks)
+
+
+class Indented:
+    """Untrusted text, wrapped within a left margin and without spaces at the ends of lines."""
+
+    def __init__(self, text: str, indent: int, style: str = "", *, label: str = "") -> None:
+        self._text, self._indent, self._style, self._label = visible(text), indent, style, label
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        from rich.text import Text
+
+        room = max(options.max_width - self._indent, 8)
+        margin = f"{self._label:<{self._indent}}"
+        for line in Text(self._text, style=self._style, overflow="fold").wrap(console, room):
+            line.rstrip()
+            yield Text.assemble(margin, line) if line.plain else Text(margin.rstrip())
+            margin = " " * self._indent
+
+
+def preview(text: str, most: int = _PREVIEW) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(visible(text[: most * 2]).split())
+    return line if len(line) <= most and len(text) <= most * 2 else f"{line[:most].rstrip()} …"
+
+
+def iterations(rows: Sequence[IterationRow]) -> Table:
+    """What each iteration came to."""
+
+    def way(values: tuple[float, float] | None) -> str | None:
+        return None if values is None else f"{values[0]:.3f} -> {values[1]:.3f}"
+
+    columns = ("iter", "model", "prompts", "responses", "pairs", "score", "loss", "rewards/margins", "seconds")
+    return table(
+        columns,
+        [
+            (
+                row.iteration,
+                row.model if row.finished else f"({row.model})",
+                row.prompts,
+                row.responses,
+                row.pairs,
+                None if row.mean_score is None else f"{row.mean_score:.2f}",
+                way(row.loss),
+                way(row.reward_margins),
+                f"{row.seconds:.0f}",
+            )
+            for row in rows
+        ],
+        numbers=columns,
+    )
+
+
+def runs(rows: Sequence[RunRow]) -> Table:
+    """All runs of a directory."""
+    return table(
+        ("run", "state", "iterations", "pairs", "model", "created"),
+        [
+            (
+                row.name,
+                row.state,
+                None if row.iterations is None else f"{row.iterations_finished}/{row.iterations}",
+                row.pairs,
+                row.problem or row.model,
+                row.created and row.created[:16].replace("T", " "),
+            )
+            for row in rows
+        ],
+        numbers=("iterations", "pairs"),
+    )
+
+
+def status(found: RunStatus) -> RenderableType:
+    """Every stage that was begun, and whether anybody is at work."""
+    from rich.console import Group
+    from rich.text import Text
+
+    columns = ("iter", "stage", "done", "rows", "seconds", "")
+    stages = table(
+        columns,
+        [
+            (
+                s.iteration,
+                s.stage,
+                _share(s.done, s.total),
+                s.rows or None,
+                f"{s.seconds:.0f}",
+                "finished" if s.finished else "",
+            )
+            for s in found.stages
+        ],
+        numbers=("iter", "done", "rows", "seconds"),
+    )
+    return Group(stages, Text(visible(state(found))))
+
+
+def state(found: RunStatus) -> str:
+    """A run's state in a sentence or two."""
+    doing = "a process is working on it" if found.running else "no process is working on it"
+    whole = f"{found.name}: {found.iterations_finished} of {found.iterations} iterations finished; {doing}"
+    if found.last_event is None:
+        return whole
+    place = "".join(f" {found.last_event[k]}" for k in ("iteration", "stage") if k in found.last_event)
+    return f"{whole}\nlast event: {found.last_event['event']}{place}, {found.last_event['time']}"
+
+
+def status_lines(found: RunStatus) -> list[str]:
+    """The same as plain lines, one a stage, for a log."""
+    lines = []
+    for s in found.stages:
+        parts = [_share(s.done, s.total), f"{s.rows} rows" if s.rows else "", f"{s.seconds:.0f} s"]
+        parts.append("finished" if s.finished else "")
+        lines.append(f"iter-{s.iteration:03d} {s.stage}: {', '.join(filter(None, parts))}")
+    return lines
+
+
+def checks(found: Sequence[Check]) -> Table:
+    """What doctor found."""
+    return table(("", "what", "found", "what to do"), [(c.state, c.name, c.found, c.hint) for c in found])
+
+
+def plan(made: Plan) -> RenderableType:
+    """What a run would do."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = [Text(visible(f"{made.name} in {made.path}, model {made.model}")), Text("")]
+    for title, stages in (
+        ("iteration 0 (SFT)", made.sft),
+        (f"each self-reward iteration ({made.iterations} in all)", made.self_reward),
+    ):
+        if stages:
+            parts += [Text(title, style="bold"), _plan_table(stages), Text("")]
+    if made.finished:
+        parts.append(Text(visible(f"finished already, not done again: {', '.join(made.finished)}")))
+    parts.append(Text(f"disk for the whole run: at most {_size(made.most_bytes)}"))
+    parts.append(Text("Rows and tokens are estimates (4 characters a token); max is what the recipe allows."))
+    return Group(*parts)
+
+
+def _plan_table(stages: Sequence[StagePlan]) -> Table:
+    columns = ("stage", "rows", "read", "written", "max written", "steps", "max disk")
+    return table(
+        columns,
+        [
+            (
+                s.stage,
+                s.rows if s.rows == s.most_rows else f"{s.rows} of {s.most_rows}",
+                _thousands(s.tokens_read),
+                _thousands(s.tokens_written),
+                _thousands(s.most_tokens_written),
+                s.training_steps or None,
+                _size(s.most_bytes) if s.most_bytes != 0 else None,
+            )
+            for s in stages
+        ],
+        numbers=columns[1:],
+    )
+
+
+def _share(done: float, total: float | None) -> str:
+    if not total:
+        return "" if total == 0 else f"{done:g}"
+    return f"{done:.0%}" if total == 1 >= done else f"{done:g}/{total:g}"
+
+
+def _thousands(tokens: int) -> str | None:
+    return f"{tokens:,}" if tokens else None
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return "unknown"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 0.1):.1f} MB"
+
+
+def watch(looks: Iterable[RunStatus]) -> None:
+    """Show a run as it goes on: in place on a terminal, else a line whenever a stage has got further."""
+    screen = console()
+    if screen.is_terminal:
+        from rich.live import Live
+
+        with Live(console=screen, auto_refresh=False) as live:
+            for found in looks:
+                live.update(status(found), refresh=True)
+        return
+    said: set[str] = set()
+    for found in looks:
+        for line in status_lines(found):
+            if line not in said:
+                said.add(line)
+                print(visible(line), flush=True)
+    print(visible(state(found)), flush=True)

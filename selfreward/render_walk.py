@@ -1,0 +1,139 @@
+"""How `selfreward show` prints the whole way of an item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from selfreward.records import EFTSeed, Judgment
+from selfreward.render import Indented, preview
+from selfreward.walk import Candidate, PromptWalk, SeedWalk
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_MARK = " <-"
+"""Stands behind what was asked about."""
+_NO_PAIR = {
+    "too_few_usable": "fewer than two candidates can be used",
+    "tie": "all usable candidates have the same score",
+    "small_margin": "best and worst differ by {difference:.3f}, less than min_margin {min_margin:g}",
+    "identical": "the best and the worst response are the same text",
+    "special_tokens": "the prompt spells a special token, and such text is never trained on",
+}
+_UNUSABLE = {
+    "truncated": "it was cut off at the length limit",
+    "empty": "it is empty",
+    "special_tokens": "it spells a special token",
+    "unjudged": "fewer than min_readable {min_readable} of its verdicts could be read",
+}
+
+
+def walked(found: PromptWalk | SeedWalk) -> RenderableType:
+    """Everything about one item, top to bottom in the order in which it came about."""
+    from rich.console import Group
+
+    return Group(*(_seed(found) if isinstance(found, SeedWalk) else _prompt(found)))
+
+
+def _prompt(found: PromptWalk) -> Iterator[RenderableType]:
+    prompt = found.prompt
+    if found.few_shot:
+        yield _title(f"Shown before the prompt ({len(found.few_shot)})")
+        for shot in found.few_shot:
+            kind = "seed" if shot.kind == "seed" else f"prompt of iteration {shot.iteration}"
+            yield Indented(f"{shot.id} ({kind})", 2)
+            yield Indented(shot.text, 4)
+    author = f", written by {prompt.model}" if prompt.model else ", from a file"
+    yield _title(f"Prompt {prompt.id} (iteration {found.iteration}{author})", prompt.id == found.item)
+    yield Indented(prompt.text, 2)
+    if prompt.raw.strip() not in ("", prompt.text):
+        yield Indented("before cleaning:", 2)
+        yield Indented(prompt.raw.strip("\n"), 4, "dim")
+    yield _title(f"Candidates ({len(found.candidates)})")
+    for candidate in found.candidates:
+        yield from _candidate(candidate, found)
+    yield _title("Decision" if found.pair is None else f"Pair {found.pair.id}", found.kind == "pair")
+    for line in _reasons(found):
+        yield Indented(line, 2)
+
+
+def _candidate(candidate: Candidate, found: PromptWalk) -> Iterator[RenderableType]:
+    response = candidate.response
+    score = "no readable verdict" if candidate.score is None else f"mean score {candidate.score:.3f}"
+    ended = "cut off" if response.finish_reason == "length" else "ended by itself"
+    style = {"chosen": "bold green", "rejected": "bold red", None: "bold"}[candidate.role]
+    role = f" {candidate.role.upper()}" if candidate.role else " (not usable)" if candidate.unusable else ""
+    mark = _MARK if response.id == found.item else ""
+    yield Indented(f"{response.id}{role}{mark}", 2, style)
+    yield Indented(f"{score}; {len(response.token_ids)} tokens, {ended}; by {response.model}", 4)
+    if response.reasoning:
+        yield Indented("reasoning:", 4)
+        yield Indented(response.reasoning, 6, "dim")
+    yield Indented(response.text or "(empty)", 4)
+    for judgment in candidate.judgments:
+        yield from _judgment(judgment, judgment.id == found.item)
+    yield Indented("", 0)
+
+
+def _judgment(judgment: Judgment, asked_about: bool) -> Iterator[RenderableType]:
+    verdict = "unreadable" if judgment.score is None else f"{judgment.score:.3f}"
+    about = [judgment.method, judgment.rubric, f"by {judgment.model}"]
+    if judgment.shortened:
+        about.append("response shortened for the judge")
+    yield Indented(f"{judgment.id}: {verdict}{_MARK if asked_about else ''}", 6, "bold" if asked_about else "cyan")
+    yield Indented(", ".join(about), 8)
+    if judgment.distribution is not None:
+        shares = "  ".join(f"{p:.3f}" for p in judgment.distribution)
+        mass = "" if judgment.mass is None else f"; {judgment.mass:.3f} of all probability is on scores"
+        yield Indented(f"P(score), lowest first: {shares}{mass}", 8)
+    for number, raw in enumerate(judgment.unreadable, 1):
+        yield Indented(f"unreadable try {number}:", 8)
+        yield Indented(raw, 10, "dim")
+    if judgment.raw:
+        yield Indented(judgment.raw, 8, "dim")
+
+
+def _reasons(found: PromptWalk) -> Iterator[str]:
+    decision, pair = found.decision, found.pair
+    rule = decision.rule
+    if pair is not None:
+        yield f"chosen   {pair.chosen_id}  score {pair.chosen_score:.3f}"
+        yield f"rejected {pair.rejected_id}  score {pair.rejected_score:.3f}"
+        yield f"margin   {pair.margin:.3f}, at least min_margin {rule['min_margin']:g}"
+        yield f"rule     {rule['type']}: of the usable candidates, the best against the worst by mean score"
+        if pair.retokenised:
+            yield "note     TRL's tokenisation of this pair differs from the generated tokens"
+    elif decision.outcome == "open":
+        yield "pairs are not built yet"
+    else:
+        words = _NO_PAIR.get(decision.reason or "", decision.reason or "")
+        yield f"no pair: {words.format(difference=decision.difference or 0.0, **rule)}"
+    for candidate in found.candidates:
+        if candidate.unusable:
+            why = _UNUSABLE.get(candidate.unusable, candidate.unusable).format(**rule)
+            yield f"not used {candidate.response.id}: {why}"
+
+
+def _seed(found: SeedWalk) -> Iterator[RenderableType]:
+    seed = found.seed
+    kind = "EFT" if isinstance(seed, EFTSeed) else "IFT"
+    yield _title(f"{kind} seed {seed.id} (line {seed.line} of its file)")
+    if isinstance(seed, EFTSeed):
+        parts = [("instruction", seed.instruction), ("response", seed.response), ("rationale", seed.rationale)]
+        parts.append(("score", f"{seed.score:g}"))
+    else:
+        parts = [(message.role, message.content) for message in seed.messages]
+    for name, text in parts:
+        yield Indented(f"{name}:", 2)
+        yield Indented(text, 4)
+    yield Indented(f"It is {'one' if found.trained_on else 'not one'} of the SFT examples.", 2)
+    if kind == "IFT":
+        yield _title(f"Prompts that were written after it ({len(found.prompts)})")
+        for prompt in found.prompts:
+            yield Indented(f"{prompt.id} (iteration {prompt.iteration})", 2)
+            yield Indented(preview(prompt.text), 4)
+
+
+def _title(words: str, asked_about: bool = False) -> RenderableType:
+    return Indented(words + (_MARK if asked_about else ""), 0, "bold underline")

@@ -1,0 +1,55 @@
+"""What is said of a run when it ends, and when it is checked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from selfreward.config import RunConfig
+from selfreward.query import iteration_table, list_pairs
+from selfreward.records import Model
+from selfreward.runs import RUNS_DIR
+from selfreward.store import CONFIG, EVENTS, MANIFEST, RUN, RunStore
+from selfreward.verify import verify
+
+
+class Verified(Model):
+    """What verification found."""
+
+    path: str
+    files: int
+    """Files that were checked."""
+    problems: tuple[str, ...]
+
+
+def verified(path: Path) -> Verified:
+    """A run with all its files checked."""
+    problems = tuple(verify(path))
+    return Verified(path=str(path), files=0 if problems else _file_count(path), problems=problems)
+
+
+def _file_count(path: Path) -> int:
+    run = RunStore(path)
+    own = sum((path / name).exists() for name in (RUN, CONFIG, EVENTS))
+    manifests = [run.iteration(t).manifest for t in run.iterations()]
+    return own + len(manifests) + sum(len(stage.files) for m in manifests for stage in m.stages.values())
+
+
+def where_and_what_next(config: RunConfig, run: RunStore, default_runs_dir: Path = Path(RUNS_DIR)) -> Iterator[str]:
+    """Where everything is that the run made, and the commands that look at it or go on."""
+    name = run.path.name if run.path.parent == default_runs_dir else str(run.path)
+    rows = iteration_table(run)
+    yield f"{run.path}: everything; {CONFIG} has every setting, {MANIFEST} of each iteration what it was made from"
+    for row in rows:
+        if row.adapter:
+            yield f"{row.adapter}: {row.model}, a PEFT adapter over {config.model.name}"
+        if row.pairs:
+            yield f"{run.path / f'iter-{row.iteration:03d}' / 'pairs'}: {row.pairs} preference pairs (Parquet)"
+    if config.description:
+        yield config.description
+    yield "next:"
+    with_pairs = [row.iteration for row in rows if row.pairs]
+    if with_pairs:
+        (best,) = list_pairs(run, with_pairs[-1], limit=1)
+        yield f"  selfreward pairs {name} -i {with_pairs[-1]}"
+        yield f"  selfreward show {name} {best.id}"
+    yield f"  selfreward verify {name}"
+    yield f"  selfreward run {name} -n {config.iterations + 2}"

@@ -1,0 +1,191 @@
+"""An iteration's data: prompts -> responses -> judgments -> pairs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from selfreward.durable import file_hash
+from selfreward.grouping import Grouped
+from selfreward.judges import build_judge
+from selfreward.models import resolve_model
+from selfreward.records import IFTSeed, Judgment, PreferencePair, Prompt, Response, derive_seed, key_settings
+from selfreward.session import Policy, Session, Stage, over
+from selfreward.stages import judging, pairing, prompt_generation
+from selfreward.stages import responses as response_stage
+from selfreward.stages.prompt_generation import PromptWriter, prompts_from_file
+from selfreward.stages.shard import Shard
+from selfreward.steps.keys import engine_settings, made_from, model_inputs, rubric_inputs
+from selfreward.store import IterationStore, StageKey, Stored
+from selfreward.templates import load_prompt_template
+
+
+def prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prompt]:
+    """New prompts by M_t or by a fixed model, or this iteration's share of a file."""
+    config, t = s.config.prompts, it.manifest.iteration
+    count = config.count
+    if config.file is not None:
+        path = Path(config.file)
+        settings: dict[str, Any] = {"prompts": {"count": count}}
+        inputs = {"prompts.file": file_hash(path)}
+        work = over([None], 1, lambda *_: prompts_from_file(path, count, t))
+    else:
+        settings = {"seed": s.config.seed, "prompts": key_settings(config), **engine_settings(s)}
+        inputs = {"prompts.template": load_prompt_template(config.template).hash, **_earlier_inputs(s, t)}
+        if config.model is None:
+            inputs |= {"model": policy.digest, **model_inputs(s)}
+        else:
+            inputs["prompts.model"] = resolve_model(config.model.name, config.model.revision).fingerprint
+        work = _written_prompts(s, t, policy)
+    stored = s.run_stage(
+        it,
+        Stage(
+            "prompts",
+            Prompt,
+            StageKey(
+                version=prompt_generation.VERSION,
+                settings=settings,
+                inputs=inputs,
+            ),
+            total=count,
+            done=attrgetter("rows"),
+        ),
+        work,
+    )
+    if stored.entry.rows < count:
+        s.reporter.say(f"{it.label} prompts: {stored.entry.rows} of the {count} wanted were found")
+    return stored
+
+
+def _written_prompts(s: Session, t: int, policy: Policy) -> Callable[[Stored[Prompt]], Iterator[Shard[Prompt]]]:
+    config = s.config.prompts
+
+    def work(stored: Stored[Prompt]) -> Iterator[Shard[Prompt]]:
+        earlier = [p for u in range(1, t) for p in s.store.iteration(u).stored("prompts", Prompt).records()]
+        writer = PromptWriter(
+            config=config,
+            template=load_prompt_template(config.template),
+            seeds=list(s.store.iteration(0).stored("seeds_ift", IFTSeed).records()),
+            engine=s.engine(policy) if config.model is None else s.fixed_engine(config.model),
+            model=policy.label if config.model is None else config.model.name,
+            iteration=t,
+            seed=derive_seed(s.config.seed, t, "prompts"),
+        )
+        yield from writer.rounds(earlier, list(stored.records()), stored.entry.inputs_done)
+
+    return work
+
+
+def _earlier_inputs(s: Session, t: int) -> dict[str, str]:
+    first = s.store.iteration(0)
+    return {"seeds_ift": first.manifest.stages["seeds_ift"].digest} | {
+        f"prompts of iteration {u}": s.store.iteration(u).manifest.stages["prompts"].digest for u in range(1, t)
+    }
+
+
+def responses(s: Session, it: IterationStore, policy: Policy, asked: Stored[Prompt]) -> Stored[Response]:
+    """N answers to every prompt, by M_t."""
+    config, t, tags = s.config.responses, it.manifest.iteration, s.config.model.reasoning_tags
+
+    def answer(part: Sequence[Prompt], start: int) -> Shard[Response]:
+        seed = derive_seed(s.config.seed, t, "responses", start)
+        return response_stage.generate_responses(part, config, s.engine(policy), policy.label, tags, seed)
+
+    return s.run_stage(
+        it,
+        Stage(
+            "responses",
+            Response,
+            StageKey(
+                version=response_stage.VERSION,
+                settings={
+                    "seed": s.config.seed,
+                    "model": {"reasoning_tags": list(tags)},
+                    "responses": key_settings(config),
+                    **engine_settings(s),
+                },
+                inputs={"model": policy.digest, **model_inputs(s), **made_from(it, "prompts")},
+            ),
+            total=asked.entry.rows,
+        ),
+        over(list(asked.records()), s.config.shard_size, answer),
+    )
+
+
+def judgments(
+    s: Session, it: IterationStore, policy: Policy, asked: Stored[Prompt], answers: Stored[Response]
+) -> Stored[Judgment]:
+    """M_t judges its own answers."""
+    config, t = s.config.judge, it.manifest.iteration
+    judge = build_judge(config, s.config.model.reasoning_tags[1])
+    by_id = {prompt.id: prompt for prompt in asked.records()}
+
+    def verdicts(part: Sequence[Response], start: int) -> Shard[Judgment]:
+        seed = derive_seed(s.config.seed, t, "judgments", start)
+        engine = s.engine(policy)
+        return judging.judge_responses(part, by_id, config, judge, engine, policy.label, seed)
+
+    return s.run_stage(
+        it,
+        Stage(
+            "judgments",
+            Judgment,
+            StageKey(
+                version=judging.VERSION,
+                settings={"seed": s.config.seed, "judge": key_settings(config), **engine_settings(s)},
+                inputs={
+                    "model": policy.digest,
+                    **model_inputs(s),
+                    **rubric_inputs(s),
+                    **made_from(it, "prompts", "responses"),
+                },
+            ),
+            total=answers.entry.rows,
+        ),
+        over(answers.records(), s.config.shard_size * s.config.responses.n, verdicts),
+    )
+
+
+def pairs(
+    s: Session,
+    it: IterationStore,
+    asked: Stored[Prompt],
+    answers: Stored[Response],
+    verdicts: Stored[Judgment],
+) -> Stored[PreferencePair]:
+    """Best against worst, where there is a difference worth learning."""
+    tags = s.config.model.reasoning_tags
+
+    def work(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
+        by_prompt = Grouped(answers.records(), lambda r: r.prompt_id)
+        judged = Grouped(verdicts.records(), lambda j: j.prompt_id)
+
+        def build(part: Sequence[Prompt]) -> Shard[PreferencePair]:
+            own_answers = [r for prompt in part for r in by_prompt.take(prompt.id)]
+            own_verdicts = [j for prompt in part for j in judged.take(prompt.id)]
+            return pairing.build_pairs(part, own_answers, own_verdicts, s.config.pairs, s.chat, tags)
+
+        every = list(asked.records())
+        done = stored.entry.inputs_done
+        for prompt in every[:done]:
+            by_prompt.take(prompt.id)
+            judged.take(prompt.id)
+        for start in range(done, len(every), s.config.shard_size):
+            yield build(every[start : start + s.config.shard_size])
+        by_prompt.close()
+        judged.close()
+
+    return s.run_stage(
+        it,
+        Stage(
+            "pairs",
+            PreferencePair,
+            StageKey(
+                version=pairing.VERSION,
+                settings={"pairs": key_settings(s.config.pairs), "model": {"reasoning_tags": list(tags)}},
+                inputs={**model_inputs(s), **made_from(it, "prompts", "responses", "judgments")},
+            ),
+            total=asked.entry.rows,
+        ),
+        work,
+    )

@@ -1,0 +1,62 @@
+"""How an iteration begins and ends: its manifest and its metrics."""
+
+import json
+from typing import Any
+
+from selfreward.durable import TEMPORARY, write_text
+from selfreward.environment import describe
+from selfreward.records import Judgment, PreferencePair, Prompt, Response
+from selfreward.session import Session
+from selfreward.stages import metrics
+from selfreward.steps.keys import made_from
+from selfreward.store import IterationStore, StageKey
+from selfreward.templates import load_prompt_template
+
+
+def begin_iteration(s: Session, t: int) -> IterationStore:
+    """The iteration's directory and manifest."""
+
+    def about() -> dict[str, Any]:
+        return {
+            "config": s.config.model_dump(mode="json"),
+            "model": {"name": s.root.name, "revision": s.root.revision, "fingerprint": s.root.fingerprint},
+            "templates": {
+                "judge.rubric": s.config.judge.load_rubric().hash,
+                "prompts.template": load_prompt_template(s.config.prompts.template).hash,
+            },
+            "environment": describe(),
+        }
+
+    return s.store.begin_iteration(t, about)
+
+
+def finish_iteration(s: Session, it: IterationStore) -> None:
+    """metrics.json, and the word that the iteration is whole."""
+    if it.manifest.finished:
+        return
+    temporary = it.path / f"{TEMPORARY}metrics.json"
+    found = iteration_metrics(it)
+    write_text(temporary, json.dumps(found, indent=1) + "\n")
+    it.begin("metrics", StageKey(metrics.VERSION, {}, made_from(it, *it.manifest.stages)))
+    it.finish_with_files("metrics", {"metrics.json": temporary}, counts={}, seconds=0.0, summary={})
+    it.close()
+    s.events.write("iteration_finished", iteration=it.manifest.iteration)
+
+
+def iteration_metrics(it: IterationStore) -> dict[str, Any]:
+    """What metrics.json holds, computed from the stored records."""
+    found: dict[str, Any] = {"iteration": it.manifest.iteration}
+    if "responses" in it.manifest.stages:
+        answers = it.stored("responses", Response)
+        lengths = {r.id: len(r.token_ids) for r in answers.records()}
+        asked = it.stored("prompts", Prompt).entry.rows
+        found["prompts"] = asked
+        found |= metrics.response_metrics(answers.records())
+        found |= metrics.judgment_metrics(it.stored("judgments", Judgment).records(), lengths)
+        found |= metrics.pair_metrics(it.stored("pairs", PreferencePair).records(), asked)
+    found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
+    found["seconds"] = {name: stage.seconds for name, stage in it.manifest.stages.items()}
+    training = it.stage("adapter")
+    if training is not None:
+        found["training"] = training.summary
+    return found

@@ -1,0 +1,100 @@
+"""Iteration 0's data: the seeds, and the examples made of them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from selfreward.config import RunConfig
+from selfreward.durable import file_hash
+from selfreward.errors import SeedError
+from selfreward.judges import build_judge
+from selfreward.records import EFTSeed, Example, IFTSeed, Record, derive_seed, key_settings
+from selfreward.seeding.own_format import read_eft, read_ift
+from selfreward.session import Session, Stage, over
+from selfreward.stages import sft_examples
+from selfreward.stages.shard import Shard
+from selfreward.steps.keys import engine_settings, made_from, model_inputs, rubric_inputs
+from selfreward.store import IterationStore, StageKey, Stored
+
+R = TypeVar("R", bound=Record)
+
+
+def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
+    """Both seed files, checked.
+
+    Raises:
+        SeedError: with the bad rows of both.
+    """
+    scale = config.judge.load_rubric().front.scale
+    errors: list[str] = []
+
+    def read(path: str | None, reader: Callable[[Path], list[R]]) -> list[R]:
+        try:
+            return reader(Path(path)) if path else []
+        except SeedError as error:
+            errors.append(str(error))
+            return []
+
+    ift = read(config.seeds.ift, read_ift)
+    eft = read(config.seeds.eft, lambda path: read_eft(path, scale))
+    if errors:
+        raise SeedError("\n".join(errors))
+    return ift, eft
+
+
+def seeds(s: Session, it: IterationStore) -> tuple[list[IFTSeed], list[EFTSeed]]:
+    """Seeds, kept in the run so that every prompt can be walked back to what bred it."""
+    ift, eft = read_seeds(s.config)
+    _store_seeds(s, it, "seeds_ift", ift, IFTSeed, s.config.seeds.ift)
+    _store_seeds(s, it, "seeds_eft", eft, EFTSeed, s.config.seeds.eft)
+    return ift, eft
+
+
+def _store_seeds(
+    s: Session, it: IterationStore, name: str, rows: Sequence[R], record: type[R], path: str | None
+) -> None:
+    s.run_stage(
+        it,
+        Stage(
+            name,
+            record,
+            StageKey(
+                version=1,
+                settings={},
+                inputs={name.replace("_", "."): file_hash(Path(path)) if path else "none"},
+            ),
+            total=len(rows),
+            may_be_empty=True,
+        ),
+        over(rows, max(len(rows), 1), lambda part, _: Shard(list(part), len(part))),
+    )
+
+
+def examples(s: Session, it: IterationStore, ift: Sequence[IFTSeed], eft: Sequence[EFTSeed]) -> Stored[Example]:
+    """SFT examples from both kinds of seeds."""
+    config = s.config
+    seed = derive_seed(config.seed, 0, "examples")
+    judge = build_judge(config.judge, config.model.reasoning_tags[1])
+    return s.run_stage(
+        it,
+        Stage(
+            "examples",
+            Example,
+            StageKey(
+                version=sft_examples.VERSION,
+                settings={
+                    "seed": config.seed,
+                    "judge": key_settings(config.judge),
+                    **engine_settings(s),
+                    "sft": {"max_length": config.sft.max_length, "max_tokens": config.sft.max_tokens},
+                },
+                inputs={**model_inputs(s), **rubric_inputs(s), **made_from(it, "seeds_ift", "seeds_eft")},
+            ),
+            total=len(ift) + len(eft),
+        ),
+        over(
+            [None],
+            1,
+            lambda *_: sft_examples.build_examples(ift, eft, judge, s.chat, s.context, config.sft, seed),
+        ),
+    )

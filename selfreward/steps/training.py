@@ -1,0 +1,51 @@
+"""Training steps: M0 -> M1 on examples, M_t -> M_{t+1} on pairs."""
+
+from typing import Any
+
+from selfreward.errors import StoreError
+from selfreward.objectives import ObjectiveConfig
+from selfreward.records import Example, PreferencePair, derive_seed, key_settings
+from selfreward.session import Policy, Session
+from selfreward.stages.training import VERSION, TrainingJob
+from selfreward.steps.keys import model_inputs
+from selfreward.store import IterationStore, StageKey, Stored
+
+
+def sft(s: Session, it: IterationStore, data: Stored[Example]) -> Policy:
+    """M0 -> M1."""
+    return _train(s, it, s.config.sft, Policy("M0", None, "root"), data, "examples")
+
+
+def no_sft(it: IterationStore) -> None:
+    """Raises StoreError where M1 was trained by an earlier start of the run and would now be M0."""
+    if it.stage("adapter") is not None:
+        raise StoreError(
+            f"{it.path}: M1 was trained here, and the recipe now says sft.enabled: false or has no seeds. Go back to "
+            "the old settings, or start a new run with --name NEW"
+        )
+
+
+def dpo(s: Session, it: IterationStore, policy: Policy, data: Stored[PreferencePair]) -> Policy:
+    """M_t -> M_{t+1}."""
+    return _train(s, it, s.config.dpo, policy, data, "pairs")
+
+
+def _train(
+    s: Session, it: IterationStore, objective: ObjectiveConfig, parent: Policy, data: Stored[Any], source: str
+) -> Policy:
+    t = it.manifest.iteration
+    job = TrainingJob(
+        objective=objective,
+        model=s.config.model,
+        adapter=str(parent.adapter) if parent.adapter else None,
+        lora=s.config.lora,
+        data=tuple(map(str, data.paths())),
+        seed=derive_seed(s.config.seed, t, "training"),
+    )
+    settings = {
+        "seed": s.config.seed,
+        objective.type: key_settings(objective),
+        **({} if parent.adapter else {"lora": key_settings(s.config.lora)}),
+    }
+    inputs = {"parent": parent.digest, **model_inputs(s), **made_from(it, source)}
+    return s.run_training(it, job, StageKey(VERSION, settings, inputs))

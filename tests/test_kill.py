@@ -1,0 +1,87 @@
+"""kill -9 anywhere, the same command again: nothing finished is redone, and the data is that of a run never killed."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from selfreward.config import load_config
+from selfreward.loop import run
+from selfreward.store import RunStore
+from selfreward.verify import verify
+
+pytestmark = pytest.mark.slow
+
+_HARNESS = Path(__file__).parent / "die_after.py"
+_WRITES_BETWEEN_KILLS = 6
+
+
+def test_killed_at_many_places(make_recipe: Callable[..., Path], tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path)
+    whole = run(load_config(recipe, name="whole"))
+    killed_dir = tmp_path / "runs" / "killed"
+    stages_killed_in = []
+    finished_before: dict[Path, tuple[int, int]] = {}
+    writes = _WRITES_BETWEEN_KILLS
+    while (status := _run_and_die(recipe, writes)) == -signal.SIGKILL:
+        assert not _processes_of(killed_dir), "a training process outlived its parent"
+        if (killed_dir / "run.json").exists():
+            assert verify(killed_dir) == []
+            stages_killed_in.append(_last_stage(RunStore(killed_dir)))
+            # Training starts anew, so it must be left alone for longer every time to come to its end at all.
+            stuck = stages_killed_in[-2:-1] == stages_killed_in[-1:]
+            writes = writes + _WRITES_BETWEEN_KILLS if stuck else _WRITES_BETWEEN_KILLS
+            still = _finished_files(RunStore(killed_dir))
+            redone = [path for path, stamp in finished_before.items() if still.get(path) != stamp]
+            assert redone == []
+            finished_before = still
+    assert status == 0
+    assert len(stages_killed_in) >= 20
+    assert {"prompts", "responses", "judgments", "pairs", "adapter"} <= set(stages_killed_in)
+    assert verify(killed_dir) == []
+    assert _digests(RunStore(killed_dir)) == _digests(whole)
+
+
+def _run_and_die(recipe: Path, writes: int) -> int:
+    command = [sys.executable, str(_HARNESS), str(writes), "run", str(recipe), "--name", "killed"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=recipe.parent)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode
+
+
+def _processes_of(run_dir: Path) -> list[psutil.Process]:
+    """Training processes of the run that are alive after a moment's grace."""
+    mine = [p for p in psutil.process_iter(["cmdline"]) if any(str(run_dir) in a for a in p.info["cmdline"] or ())]
+    _, alive = psutil.wait_procs(mine, timeout=20)
+    return alive
+
+
+def _last_stage(store: RunStore) -> str | None:
+    iterations = store.iterations()
+    if not iterations:
+        return None
+    names = list(store.iteration(iterations[-1]).manifest.stages)
+    return names[-1] if names else None
+
+
+def _entries(store: RunStore) -> Iterator[tuple[Path, str]]:
+    for number in store.iterations():
+        iteration = store.iteration(number)
+        for entry in iteration.manifest.stages.values():
+            for file in entry.files:
+                yield iteration.path / file.path, file.sha256
+
+
+def _finished_files(store: RunStore) -> dict[Path, tuple[int, int]]:
+    return {path: (os.stat(path).st_ino, os.stat(path).st_mtime_ns) for path, _ in _entries(store)}
+
+
+def _digests(store: RunStore) -> dict[str, str]:
+    """Of all that must be equal: everything but metrics.json, which holds times."""
+    files = {str(path.relative_to(store.path)): sha256 for path, sha256 in _entries(store)}
+    return {path: sha256 for path, sha256 in files.items() if not path.endswith("metrics.json")}
