@@ -7,7 +7,7 @@ from selfreward.objectives import ObjectiveConfig
 from selfreward.records import Example, PreferencePair, derive_seed, key_settings
 from selfreward.session import Policy, Session
 from selfreward.stages.training import VERSION, TrainingJob
-from selfreward.steps.keys import model_inputs
+from selfreward.steps.keys import made_from, model_inputs
 from selfreward.store import IterationStore, StageKey, Stored
 
 
