@@ -129,7 +129,8 @@ def make_config(data: Mapping[str, Any], changes: Mapping[str, Any], source: str
     merged: dict[str, Any] = {**data}
     if isinstance(merged.get("model"), str):
         merged["model"] = {"name": merged["model"]}
-    for path, value in changes.items():
+    # A part's type comes before its other settings, in whatever order they were given.
+    for path, value in sorted(changes.items(), key=lambda change: not change[0].endswith(".type")):
         _set(merged, path, value)
     prompts = merged.get("prompts")
     if isinstance(prompts, dict) and isinstance(prompts.get("model"), str):
@@ -178,6 +179,8 @@ def _set(data: dict[str, Any], path: str, value: Any) -> None:
         inner = data.get(parent)
         data[parent] = {**inner} if isinstance(inner, dict) else {}
         data = data[parent]
+    if last == "type" and data.get("type", value) != value:
+        data.clear()  # the settings of one type mean nothing to another
     data[last] = value
 
 

@@ -1,6 +1,7 @@
 """A recipe and seeds to edit, made from those that come with selfreward."""
 
 import shutil
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def _commented(settings: Mapping[str, Any], sections: list[type[BaseModel]], ind
         if not indent:
             yield ""
         if field.description:
-            yield f"{indent}# {' '.join(field.description.replace('``', '`').split())}"
+            words = " ".join(field.description.replace("``", "`").split())
+            yield textwrap.fill(words, 110, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
         if isinstance(value, Mapping):
             yield f"{indent}{name}:"
             yield from _commented(value, models_in(field.annotation), indent + "  ")

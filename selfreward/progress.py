@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
 Advance = Callable[[float], None]
 """Told how many units of a stage are done in all."""
@@ -53,6 +53,7 @@ class Reporter:
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
+            _rate_column(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -74,3 +75,14 @@ class Reporter:
             print(f"{title}: {completed:.3g}/{total}, {rate:.2g}/s{left}", file=sys.stderr, flush=True)
 
         return advance
+
+
+def _rate_column() -> ProgressColumn:
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.2g}/s" if task.speed else "")
+
+    return Rate()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from selfreward.doctor import Check
     from selfreward.plan import Plan, StagePlan
     from selfreward.query import IterationRow, PairRow
-    from selfreward.runs import RunRow, RunStatus
+    from selfreward.runs import RunRow, RunStatus, StageStatus
 
 _STEERING = {"Cc", "Cs", "Zl", "Zp"}
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -108,11 +108,7 @@ def preview(text: str, most: int = _PREVIEW) -> str:
 
 def iterations(rows: Sequence[IterationRow]) -> Table:
     """What each iteration came to."""
-
-    def way(values: tuple[float, float] | None) -> str | None:
-        return None if values is None else f"{values[0]:.3f} -> {values[1]:.3f}"
-
-    columns = ("iter", "model", "prompts", "responses", "pairs", "score", "loss", "rewards/margins", "seconds")
+    columns = ("iter", "model", "prompts", "responses", "pairs", "score", "rewards/margins", "seconds")
     return table(
         columns,
         [
@@ -123,8 +119,7 @@ def iterations(rows: Sequence[IterationRow]) -> Table:
                 row.responses,
                 row.pairs,
                 None if row.mean_score is None else f"{row.mean_score:.2f}",
-                way(row.loss),
-                way(row.reward_margins),
+                None if row.reward_margins is None else "{:.3f} -> {:.3f}".format(*row.reward_margins),
                 f"{row.seconds:.0f}",
             )
             for row in rows
@@ -164,7 +159,7 @@ def status(found: RunStatus) -> RenderableType:
             (
                 s.iteration,
                 s.stage,
-                _share(s.done, s.total),
+                _share(s),
                 s.rows or None,
                 f"{s.seconds:.0f}",
                 "finished" if s.finished else "",
@@ -190,7 +185,7 @@ def status_lines(found: RunStatus) -> list[str]:
     """The same as plain lines, one a stage, for a log."""
     lines = []
     for s in found.stages:
-        parts = [_share(s.done, s.total), f"{s.rows} rows" if s.rows else "", f"{s.seconds:.0f} s"]
+        parts = [_share(s), f"{s.rows} rows" if s.rows else "", f"{s.seconds:.0f} s"]
         parts.append("finished" if s.finished else "")
         lines.append(f"iter-{s.iteration:03d} {s.stage}: {', '.join(filter(None, parts))}")
     return lines
@@ -240,10 +235,10 @@ def _plan_table(stages: Sequence[StagePlan]) -> Table:
     )
 
 
-def _share(done: float, total: float | None) -> str:
-    if not total:
-        return "" if total == 0 else f"{done:g}"
-    return f"{done:.0%}" if total == 1 >= done else f"{done:g}/{total:g}"
+def _share(stage: StageStatus) -> str:
+    if not stage.total:
+        return "" if stage.total == 0 else f"{stage.done:g}"
+    return f"{stage.done / stage.total:.0%}" if stage.stage == "adapter" else f"{stage.done:g}/{stage.total:g}"
 
 
 def _thousands(tokens: int) -> str | None:

@@ -133,10 +133,10 @@ def _packaged(recipe: str, runs_dir: Path) -> Path:
     for name in (wanted, f"{wanted}.yaml"):
         if name in known:
             return find("recipes", name)
-    close = difflib.get_close_matches(wanted, known, n=1)
+    close = difflib.get_close_matches(Path(wanted).stem, [Path(name).stem for name in known], n=1)
     runs = ", ".join(path.name for path in run_paths(runs_dir)) or "none"
     raise ConfigError(
-        f"{recipe}: no such recipe{f'; did you mean recipes/{close[0]}?' if close else ''}\n"
+        f"{recipe}: no such recipe{f'; did you mean recipes/{close[0]}.yaml?' if close else ''}\n"
         f"  recipes that come with selfreward: {', '.join(known)}\n  runs in {runs_dir}: {runs}"
     )
 

@@ -24,8 +24,10 @@ def write_table(path: Path, records: Sequence[Record], record_type: type[Record]
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [record.model_dump() for record in records]
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema_of(record_type)), path, compression="zstd")
+    schema = schema_of(record_type)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        if records:  # a row group without rows cannot be read by `datasets.load_dataset`; a file without one can
+            writer.write_table(pa.Table.from_pylist([record.model_dump() for record in records], schema=schema))
 
 
 def read_table(path: Path, record_type: type[R]) -> list[R]:

@@ -17,6 +17,7 @@ from selfreward.errors import ModelError
 from selfreward.models import resolve_model
 from selfreward.resources import find
 
+pytest_plugins = ["fixture_run"]
 BUILTIN = "builtin:smollm2-135m-instruct"
 
 

@@ -18,7 +18,7 @@ from selfreward.verify import verify
 pytestmark = pytest.mark.slow
 
 _HARNESS = Path(__file__).parent / "die_after.py"
-_WRITES_BETWEEN_KILLS = 6
+_WRITES_BETWEEN_KILLS = 4
 
 
 def test_killed_at_many_places(make_recipe: Callable[..., Path], tmp_path: Path) -> None:

@@ -217,6 +217,10 @@ def main(out: Path) -> None:
     except SelfRewardError as error:
         say({"error": str(error)})
         sys.exit(1)
+    except OSError as error:
+        why = error.strerror or str(error)
+        say({"error": f"training could not read or write: {why} ({error.filename or out}). Finished work is kept"})
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,128 @@
+"""The plan follows the recipe, checks it, and touches nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selfreward.config import RunConfig, load_config
+from selfreward.errors import ConfigError, ModelError, SeedError, TemplateError
+from selfreward.plan import Plan, StagePlan, make_plan
+from selfreward.resources import find
+from selfreward.store import RunStore
+
+
+def demo(tmp_path: Path, *overrides: str) -> RunConfig:
+    config = load_config(find("recipes", "demo.yaml"), overrides)
+    return config.model_copy(update={"runs_dir": str(tmp_path / "runs")})
+
+
+def stage(plan: Plan, name: str, *, sft: bool = False) -> StagePlan:
+    return next(s for s in (plan.sft if sft else plan.self_reward) if s.stage == name)
+
+
+def test_rows_tokens_and_steps(tmp_path: Path) -> None:
+    plan = make_plan(
+        demo(
+            tmp_path,
+            "prompts.count=20",
+            "responses.n=4",
+            "responses.max_tokens=128",
+            "dpo.epochs=2",
+            "dpo.batch_size=4",
+        )
+    )
+    responses = stage(plan, "responses")
+    assert (responses.rows, responses.most_tokens_written) == (80, 80 * 128)
+    assert 0 < responses.tokens_written <= responses.most_tokens_written
+    assert stage(plan, "judgments").rows == 80
+    assert stage(plan, "judgments").tokens_written == 0  # expected scores are read, not written
+    assert stage(plan, "pairs").most_rows == 20
+    assert stage(plan, "adapter").training_steps == 10
+    assert stage(plan, "prompts").most_tokens_written == 20 * 10 * 48
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sampled_verdicts_are_written(tmp_path: Path) -> None:
+    override = "judge.method={type: sampled, samples: 3, max_tokens: 100, retries: 1}"
+    judgments = stage(make_plan(demo(tmp_path, override)), "judgments")
+    assert judgments.rows == 240
+    assert judgments.most_tokens_written == 240 * 100 * 2
+    assert 0 < judgments.tokens_written < judgments.most_tokens_written
+
+
+def test_sft_keeps_to_its_token_budget(tmp_path: Path) -> None:
+    small = make_plan(demo(tmp_path, "sft.max_tokens=6000"))
+    whole = make_plan(demo(tmp_path, "sft.max_tokens=null"))
+    assert stage(small, "adapter", sft=True).tokens_read == 6000
+    assert stage(small, "examples", sft=True).rows < stage(whole, "examples", sft=True).rows == 221
+
+
+def test_without_sft_or_iterations(tmp_path: Path) -> None:
+    plan = make_plan(demo(tmp_path, "sft.enabled=false", "iterations=0"))
+    assert [s.stage for s in plan.sft] == ["seeds_ift", "seeds_eft"]
+    assert plan.self_reward == ()
+
+
+def test_adapter_size_is_that_of_the_model(tmp_path: Path) -> None:
+    model = local_model(tmp_path)
+    plan = make_plan(demo(tmp_path, f"model={model}", "lora.r=8"))
+    # q, k, v, o and the three of the MLP, in two layers of width 32 with one key head of 16
+    weights = 8 * 2 * ((32 + 32) + (32 + 16) + (32 + 16) + (32 + 32) + 3 * (32 + 64))
+    assert stage(plan, "adapter").most_bytes == 4 * weights
+    assert plan.most_bytes is not None
+    assert plan.most_bytes > 3 * 4 * weights
+
+
+def test_size_is_unknown_where_the_model_is_not_here(tmp_path: Path) -> None:
+    plan = make_plan(demo(tmp_path, "model=nobody/no-such-model-here"))
+    assert plan.most_bytes is None
+    assert plan.model == "nobody/no-such-model-here (from the Hub)"
+
+
+def local_model(tmp_path: Path) -> Path:
+    directory = tmp_path / "model"
+    directory.mkdir()
+    shape = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+    }
+    (directory / "config.json").write_text(json.dumps(shape), encoding="utf-8")
+    for name in ("tokenizer.json", "model.safetensors"):
+        (directory / name).write_text("{}", encoding="utf-8")
+    return directory
+
+
+def test_what_would_stop_the_run_is_found(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"instruction": "x"}\n', encoding="utf-8")
+    rubric = tmp_path / "rubric.md"
+    rubric.write_text("no front matter", encoding="utf-8")
+    found: list[tuple[str, Any]] = [
+        (f"seeds.ift={bad}", SeedError),
+        (f"judge.rubric={rubric}", TemplateError),
+        (f"prompts.template={tmp_path / 'none.md'}", TemplateError),
+        ("model=./nowhere", ModelError),
+        ("model=builtin:other", ModelError),
+    ]
+    for override, error in found:
+        with pytest.raises(error):
+            make_plan(demo(tmp_path, override))
+
+
+def test_file_of_prompts(tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("one\ntwo\nthree\n", encoding="utf-8")
+    overrides = (f"prompts.file={prompts}", "prompts.count=2")
+    assert stage(make_plan(demo(tmp_path, *overrides, "iterations=2")), "prompts").tokens_written == 0
+    with pytest.raises(ConfigError, match="3 prompts are too few for 3 iterations"):
+        make_plan(demo(tmp_path, *overrides, "iterations=3"))
+
+
+def test_finished_work_is_named(unfinished_run: RunStore) -> None:
+    plan = make_plan(unfinished_run.config())
+    assert plan.finished == ("iteration 0", "iteration 1", "iteration 2")

@@ -1,0 +1,81 @@
+"""docs/settings.md is what scripts/settings_doc.py makes of the code, and what it says of keys is so."""
+
+import importlib.util
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from selfreward import steps
+from selfreward.config import RunConfig, make_config
+from selfreward.session import Policy
+
+ROOT = Path(__file__).resolve().parent.parent
+SEEDS = {kind: str(ROOT / "seeds" / f"{kind}.jsonl") for kind in ("ift", "eft")}
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("settings_doc", ROOT / "scripts" / "settings_doc.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_page_is_up_to_date(script: ModuleType) -> None:
+    written = script.TARGET.read_text(encoding="utf-8")
+    assert written == script.document(), "docs/settings.md is stale; run: .venv/bin/python scripts/settings_doc.py"
+
+
+def test_every_setting_is_described(script: ModuleType) -> None:
+    silent = [path for path, field in script.settings() if not field.description and not path.endswith(".type")]
+    assert silent == []
+
+
+def test_special_settings_exist(script: ModuleType) -> None:
+    assert {path for path, _ in script.settings()} >= script.BY_CONTENT | script.IN_NO_KEY
+
+
+@pytest.mark.parametrize("method", ["expected", "sampled"])
+def test_keys_hold_what_the_page_says(script: ModuleType, method: str) -> None:
+    config = make_config({"model": "some/model", "seeds": SEEDS, "judge": {"method": {"type": method}}}, {}, "test")
+    held = {path for key in _keys_of_a_run(config) for path in _dotted(key)}
+    of_method = {f"judge.method.{name}" for name in type(config.judge.method).model_fields}
+    said = {
+        path
+        for path, field in script.settings()
+        if script.key_of(path, field) == "yes" and (path in of_method or not path.startswith("judge.method."))
+    }
+    assert held == said
+
+
+def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
+    """The settings in the key of every stage of iterations 0 and 1."""
+    session, iteration, stored = MagicMock(), MagicMock(), MagicMock()
+    session.config = config
+    session.run_stage.return_value.entry.rows = config.prompts.count
+    iteration.manifest.iteration = 0
+    steps.examples(session, iteration, *steps.seeds(session, iteration))
+    steps.sft(session, iteration, stored)
+    iteration.manifest.iteration = 1
+    policy = Policy("M1", Path("adapter"), "digest")
+    steps.prompts(session, iteration, policy)
+    steps.responses(session, iteration, policy, stored)
+    steps.judgments(session, iteration, policy, stored, stored)
+    steps.pairs(session, iteration, stored, stored, stored)
+    steps.dpo(session, iteration, policy, stored)
+    yield from (call.args[1].key.settings for call in session.run_stage.call_args_list)
+    yield from (call.args[2].settings for call in session.run_training.call_args_list)
+
+
+def _dotted(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _dotted(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
