@@ -32,9 +32,6 @@ BY_CONTENT = frozenset(
     }
 )
 """Settings that name something: not the name is in the key but a hash of what it names."""
-IN_NO_KEY = frozenset({"name", "model.trust_remote_code"})
-"""Settings that stand in no key although their type does not say so."""
-
 _HEAD = """\
 <!-- Made by scripts/settings_doc.py from the code; change the docstrings there and run it again. -->
 # Settings
@@ -44,7 +41,8 @@ one of them on the command line. A setting that does not exist is refused. `mode
 `model: {name: NAME}`, and `prompts.model: NAME` likewise.
 
 Paths in `seeds.*`, `prompts.file`, `model.chat_template`, and in `judge.rubric` and `prompts.template` where they end
-in `.md`, are relative to the recipe. All others are relative to the directory that the command is given in.
+in `.md`, are relative to the recipe. All others, and all paths in `--set`, are relative to the directory that the
+command is given in.
 
 **Key** says what happens when you change a setting of a run that has begun (see [architecture.md](architecture.md)):
 
@@ -87,7 +85,7 @@ def key_of(path: str, field: FieldInfo) -> Literal["yes", "no", "content"]:
     """What the key holds of a setting."""
     if path in BY_CONTENT:
         return "content"
-    return "no" if NotInKey in field.metadata or path in IN_NO_KEY else "yes"
+    return "no" if NotInKey in field.metadata else "yes"
 
 
 def _inner(path: str, field: FieldInfo) -> list[type[BaseModel]]:

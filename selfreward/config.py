@@ -23,8 +23,10 @@ from selfreward.records import Model, NotInKey
 from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
 
-_PATHS = (("seeds", "ift"), ("seeds", "eft"), ("prompts", "file"), ("model", "chat_template"))
+_PATHS = ("seeds.ift", "seeds.eft", "prompts.file", "model.chat_template", "prompts.model.chat_template")
 """Settings that name files, relative to the recipe they stand in."""
+_NAMES_OR_PATHS = ("judge.rubric", "prompts.template")
+"""Settings that name a packaged file, or give the path of one that ends in .md."""
 
 
 class SeedsConfig(Model):
@@ -39,7 +41,7 @@ class SeedsConfig(Model):
 class RunConfig(Model):
     """Everything a run depends on."""
 
-    name: str | None = None
+    name: Annotated[str | None, NotInKey] = None
     """Name of the run's directory; the recipe's file name where not set."""
     description: Annotated[str | None, NotInKey] = None
     """What the recipe is for, and what it is not; said at the end of a run."""
@@ -185,13 +187,13 @@ def _set(data: dict[str, Any], path: str, value: Any) -> None:
 
 
 def _resolve_paths(data: dict[str, Any], base: Path) -> None:
-    for section, field in _PATHS:
-        part = data.get(section)
-        if isinstance(part, dict) and isinstance(part.get(field), str):
-            part[field] = str((base / part[field]).resolve())
-    for section, field in (("judge", "rubric"), ("prompts", "template")):
-        part = data.get(section)
-        if isinstance(part, dict) and str(part.get(field, "")).endswith(".md"):
+    for path in (*_PATHS, *_NAMES_OR_PATHS):
+        *sections, field = path.split(".")
+        part: Any = data
+        for section in sections:
+            part = part.get(section) if isinstance(part, dict) else None
+        named = isinstance(part, dict) and isinstance(part.get(field), str)
+        if named and (path in _PATHS or part[field].endswith(".md")):
             part[field] = str((base / part[field]).resolve())
 
 

@@ -120,4 +120,4 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True)
+    return json.dumps(value, ensure_ascii=False, indent=1)

@@ -20,7 +20,6 @@ def run(config: RunConfig, reporter: Reporter | None = None) -> RunStore:
     with lock_run(config.run_dir):
         store = RunStore.create(config.run_dir)
         store.sweep()
-        store.save_config(config)
         session = Session(config, store, reporter or Reporter())
         try:
             self_rewarding(session)

@@ -68,7 +68,7 @@ class Manifest(Model):
     iteration: int
     parent: str | None
     config: dict[str, Any]
-    """The resolved config that the iteration was last worked on with."""
+    """The resolved config that the iteration was begun with."""
     model: dict[str, Any]
     """Root model: name, revision, fingerprint."""
     templates: dict[str, str]

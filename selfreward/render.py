@@ -210,7 +210,8 @@ def plan(made: Plan) -> RenderableType:
             parts += [Text(title, style="bold"), _plan_table(stages), Text("")]
     if made.finished:
         parts.append(Text(visible(f"finished already, not done again: {', '.join(made.finished)}")))
-    parts.append(Text(f"disk for the whole run: at most {_size(made.most_bytes)}"))
+    disk = "known once the model is here" if made.most_bytes is None else f"at most {_size(made.most_bytes)}"
+    parts.append(Text(f"disk for the whole run, beside the model: {disk}"))
     parts.append(Text("Rows and tokens are estimates (4 characters a token); max is what the recipe allows."))
     return Group(*parts)
 

@@ -9,25 +9,14 @@ from typing import Any, Literal
 from selfreward.config import RunConfig, load_config, make_config, parse_overrides
 from selfreward.errors import ConfigError, SelfRewardError, StoreError
 from selfreward.events import read_events
-from selfreward.manifest import StageEntry
 from selfreward.records import Model
 from selfreward.resources import find, names
 from selfreward.store import EVENTS, RUN, RunStore
 
 RUNS_DIR = "runs"
 """Where runs are, unless the user says otherwise."""
-_STAGES = (
-    "seeds_ift",
-    "seeds_eft",
-    "examples",
-    "prompts",
-    "responses",
-    "judgments",
-    "pairs",
-    "adapter",
-    "metrics",
-)
-"""The order in which an iteration goes through them; manifests have it by name."""
+
+
 _LOCK = ".lock"
 """What :func:`selfreward.store.lock_run` locks."""
 
@@ -179,7 +168,7 @@ def run_status(run: RunStore) -> RunStatus:
     stages = []
     for it in iterations:
         t = it.manifest.iteration
-        for name, entry in sorted(it.manifest.stages.items(), key=_place_in_loop):
+        for name, entry in it.manifest.stages.items():
             event = latest.get((t, name), {})
             done = event.get("done", entry.inputs_done)
             total = event.get("total", done if entry.finished else None)
@@ -206,10 +195,6 @@ def run_status(run: RunStore) -> RunStatus:
         last_event=last[0] if last else None,
         stages=tuple(stages),
     )
-
-
-def _place_in_loop(named: tuple[str, StageEntry]) -> int:
-    return _STAGES.index(named[0]) if named[0] in _STAGES else len(_STAGES)
 
 
 def follow(path: Path, wait: Callable[[], None]) -> Iterator[RunStatus]:

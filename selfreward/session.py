@@ -150,6 +150,7 @@ class Session:
 
     @contextmanager
     def _reported(self, iteration: IterationStore, name: str, total: int, done: int) -> Iterator[Advance]:
+        self.store.save_config(self.config)  # only now is it known that no finished work contradicts it
         place = {"iteration": iteration.manifest.iteration, "stage": name}
         self.events.write("stage_started", **place, done=done, total=total)
         with self.reporter.stage(f"{iteration.label} {name}", total, done) as show:

@@ -178,13 +178,16 @@ class IterationStore:
         if entry.version != key.version:
             changes.append(f"this version of selfreward does the stage differently ({entry.version} -> {key.version})")
         if changes:
-            at = max(0, self.manifest.iteration - 1)
+            at = self.manifest.iteration - 1
+            fork = (
+                f", or keep the iterations up to {at} and go on from there with "
+                f"`selfreward fork {self.path.parent.name} --at {at} --name NEW --set …`"
+            )
             raise StoreError(
                 f"{self.path}: {name} was made with other settings:\n  "
                 + "\n  ".join(changes)
                 + "\nFinished work is never mixed with new settings. Either go back to the old ones, or start a new "
-                f"run with --name NEW, or keep the iterations up to {at} and go on from there with "
-                f"`selfreward fork {self.path.parent.name} --at {at} --name NEW --set …`"
+                "run with --name NEW" + (fork if at >= 0 else "")
             )
 
 
@@ -226,8 +229,11 @@ class RunStore:
         sweep(self.path)
 
     def save_config(self, config: RunConfig) -> None:
-        """Write ``config.resolved.yaml``, sealed by its last line."""
-        write_text(self.path / CONFIG, sealed_yaml(config))
+        """Write ``config.resolved.yaml``, sealed by its last line, unless it says that already."""
+        text = sealed_yaml(config)
+        path = self.path / CONFIG
+        if not path.exists() or path.read_bytes() != text.encode():
+            write_text(path, text)
 
     def config(self) -> RunConfig:
         """The config that the run was last started with."""
@@ -294,7 +300,7 @@ def lock_run(path: Path) -> Iterator[None]:
         path.mkdir(parents=True, exist_ok=True)
         lock: BaseFileLock = FileLock(path / ".lock")
         try:
-            lock.acquire(timeout=0)
+            lock.acquire(timeout=0.5)  # `status` holds it for a moment, to see whether it is free
         except Timeout as error:
             raise StoreError(
                 f"{path}: another process is working on this run; watch it with "

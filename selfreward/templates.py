@@ -16,7 +16,7 @@ from selfreward.resources import find
 
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n(.*)\Z", re.DOTALL)
 _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
-_TAG = re.compile(r"<(/?)\s*([a-z_]+)\s*>", re.IGNORECASE)
+_TAG = re.compile(r"<[\s/]*([a-z_][\w-]*)[^<>]*>", re.IGNORECASE)
 
 
 class Scale(Model):
@@ -90,21 +90,22 @@ class Template(Generic[F]):
 
     @cached_property
     def _own_tags(self) -> frozenset[str]:
-        return frozenset(name.lower() for _, name in _TAG.findall(self.body))
+        return frozenset(name.lower() for name in _TAG.findall(self.body))
 
     def render(self, values: Mapping[str, str]) -> str:
-        """The words with each placeholder replaced, in one pass: placeholders inside a value stay text.
-
-        A value that spells one of the template's own tags (``</response>``) gets a backslash in it, so that it
-        cannot end the part it stands in.
-        """
+        """The words with each placeholder replaced by its defused value, in one pass: placeholders inside stay text."""
         if set(values) != set(self.front.inputs):
             raise TemplateError(f"{self.path}: needs {_names(set(self.front.inputs))}, got {_names(set(values))}")
-        return _PLACEHOLDER.sub(lambda found: self._defuse(values[found[1]]), self.body)
+        return _PLACEHOLDER.sub(lambda found: self.defuse(values[found[1]]), self.body)
 
-    def _defuse(self, value: str) -> str:
+    def defuse(self, value: str) -> str:
+        """The value with a backslash in each of the template's own tags, so that it cannot end the part it stands in.
+
+        However a tag is spelled (``</ RESPONSE >``, ``<response id="2">``), and nothing more when done again.
+        """
+
         def broken(tag: re.Match[str]) -> str:
-            return f"<\\{tag[0][1:]}" if tag[2].lower() in self._own_tags else tag[0]
+            return f"<\\{tag[0][1:]}" if tag[1].lower() in self._own_tags else tag[0]
 
         return _TAG.sub(broken, value)
 

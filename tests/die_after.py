@@ -9,10 +9,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from selfreward.cli import main
-
 import selfreward.durable
 import selfreward.events
+from selfreward.cli import main
 
 left = [int(sys.argv.pop(1))]
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from selfreward.config import load_config
+from selfreward.events import read_events
 from selfreward.loop import run
 from selfreward.store import RunStore
 from selfreward.verify import verify
@@ -25,21 +26,19 @@ def test_killed_at_many_places(make_recipe: Callable[..., Path], tmp_path: Path)
     recipe = make_recipe(tmp_path)
     whole = run(load_config(recipe, name="whole"))
     killed_dir = tmp_path / "runs" / "killed"
-    stages_killed_in = []
-    finished_before: dict[Path, tuple[int, int]] = {}
+    stages_killed_in: list[str] = []
+    files: dict[Path, tuple[int, int]] = {}
     writes = _WRITES_BETWEEN_KILLS
     while (status := _run_and_die(recipe, writes)) == -signal.SIGKILL:
         assert not _processes_of(killed_dir), "a training process outlived its parent"
-        if (killed_dir / "run.json").exists():
-            assert verify(killed_dir) == []
-            stages_killed_in.append(_last_stage(RunStore(killed_dir)))
-            # Training starts anew, so it must be left alone for longer every time to come to its end at all.
-            stuck = stages_killed_in[-2:-1] == stages_killed_in[-1:]
-            writes = writes + _WRITES_BETWEEN_KILLS if stuck else _WRITES_BETWEEN_KILLS
-            still = _finished_files(RunStore(killed_dir))
-            redone = [path for path, stamp in finished_before.items() if still.get(path) != stamp]
-            assert redone == []
-            finished_before = still
+        if not (killed_dir / "run.json").exists():
+            continue
+        assert verify(killed_dir) == []
+        stages_killed_in.append(_stage_under_way(killed_dir))
+        files_before, files = files, _finished_files(RunStore(killed_dir))
+        assert [path for path, stamp in files_before.items() if files.get(path) != stamp] == []
+        # Training starts anew, so it must be left alone for longer every time to come to its end at all.
+        writes = writes + _WRITES_BETWEEN_KILLS if files == files_before else _WRITES_BETWEEN_KILLS
     assert status == 0
     assert len(stages_killed_in) >= 20
     assert {"prompts", "responses", "judgments", "pairs", "adapter"} <= set(stages_killed_in)
@@ -61,12 +60,9 @@ def _processes_of(run_dir: Path) -> list[psutil.Process]:
     return alive
 
 
-def _last_stage(store: RunStore) -> str | None:
-    iterations = store.iterations()
-    if not iterations:
-        return None
-    names = list(store.iteration(iterations[-1]).manifest.stages)
-    return names[-1] if names else None
+def _stage_under_way(run_dir: Path) -> str:
+    stages = [event["stage"] for event in read_events(run_dir / "events.jsonl") if "stage" in event]
+    return str(stages[-1]) if stages else "none"
 
 
 def _entries(store: RunStore) -> Iterator[tuple[Path, str]]:

@@ -195,8 +195,19 @@ def test_prompts_from_a_file_and_sampled_judging(make_recipe: Make, tmp_path: Pa
     judgments = list(store.iteration(1).stored("judgments", Judgment).records())
     assert len(judgments) == 4 * 3 * 2
     assert {j.score for j in judgments} == {None}
-    assert all(j.raw and len(j.unreadable) == 1 for j in judgments)
+    assert all(len(j.unreadable) == 1 for j in judgments)
+    assert any(j.raw and j.unreadable[0] and j.raw != j.unreadable[0] for j in judgments)
     assert verify(store.path) == []
+
+
+def test_prompts_by_a_fixed_model(make_recipe: Make, tiny_model: Path, tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path, iterations=1)
+    store = run(load_config(recipe, [f"prompts.model={tiny_model}", "sft.max_tokens=1000"]))
+    prompts = list(store.iteration(1).stored("prompts", Prompt).records())
+    assert {p.model for p in prompts} == {str(tiny_model)}
+    assert {r.model for r in store.iteration(1).stored("responses", Response).records()} == {"M1"}
+    # What M1 learned has no part in them: the key names the fixed model in M1's place.
+    assert "model" not in store.iteration(1).manifest.stages["prompts"].inputs
 
 
 def test_bad_seeds_stop_the_run_before_anything_is_made(make_recipe: Make, tmp_path: Path) -> None:

@@ -51,8 +51,11 @@ class Chat:
         self._special_in_template: dict[tuple[Any, ...], int] = {}
 
     def spells_special(self, text: str) -> bool:
-        """Whether a special token's string stands in the text."""
-        return self._control.search(text) is not None
+        """Whether a special token's string stands in the text, or comes out of the tokenizer's normalising."""
+        return (
+            self._control.search(text) is not None
+            or self._count_special(self.tokenizer(text, add_special_tokens=False)["input_ids"]) > 0
+        )
 
     def encode(
         self,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 from selfreward.engines.chat import Chat
 from selfreward.errors import ModelError
 from selfreward.models import ModelRef, resolve_model
-from selfreward.records import Model
+from selfreward.records import Model, NotInKey
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
+
+
+_Tag = Annotated[str, Field(min_length=1)]
 
 
 class ModelConfig(Model):
@@ -28,9 +31,9 @@ class ModelConfig(Model):
     """File with a Jinja chat template, for a model that has none or in place of its own."""
     chat_template_kwargs: dict[str, Any] = Field(default_factory=dict)
     """Variables for the chat template, such as ``enable_thinking: false``."""
-    reasoning_tags: tuple[str, str] = ("<think>", "</think>")
+    reasoning_tags: tuple[_Tag, _Tag] = ("<think>", "</think>")
     """What stands around the reasoning of a model that thinks aloud; it is kept apart from the answer."""
-    trust_remote_code: bool = False
+    trust_remote_code: Annotated[bool, NotInKey] = False
     """Run Python code that comes with the model. Only for models whose authors you trust."""
 
 

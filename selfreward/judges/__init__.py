@@ -28,9 +28,9 @@ class JudgeConfig(Model):
         return load_rubric(self.rubric)
 
 
-def build_judge(config: JudgeConfig, reasoning_end: str) -> Judge:
+def build_judge(config: JudgeConfig, reasoning_tags: tuple[str, str]) -> Judge:
     """The judge that a config describes."""
     rubric = config.load_rubric()
     if isinstance(config.method, ExpectedConfig):
         return ExpectedJudge(config.method, rubric)
-    return SampledJudge(config.method, rubric, reasoning_end)
+    return SampledJudge(config.method, rubric, reasoning_tags)

@@ -48,12 +48,13 @@ def questions(
 
 
 def _fit(rubric: Rubric, chat: Chat, candidate: Candidate, room: int) -> tuple[Message, ...] | None:
-    messages = ask(rubric, candidate.prompt, candidate.response)
+    response = rubric.defuse(candidate.response)  # as it will be shown, or its length would be another
+    messages = ask(rubric, candidate.prompt, response)
     excess = len(chat.encode([messages])[0]) - room
     cut = 0
     while excess > 0:  # text put together from pieces may need a few tokens more than the pieces had
         cut += excess
-        shorter = shorten(chat, candidate.response, cut)
+        shorter = shorten(chat, response, cut)
         if shorter is None:
             return None
         messages = ask(rubric, candidate.prompt, shorter)

@@ -10,6 +10,7 @@ from selfreward.engines.protocol import Answer, Engine, Request, Sampling
 from selfreward.judges.asking import ask, questions
 from selfreward.judges.protocol import Candidate
 from selfreward.judges.verdict import read_score, verdict_line
+from selfreward.reasoning import split_reasoning
 from selfreward.records import EFTSeed, Judgment, Message, Model, NotInKey, content_id, derive_seed
 from selfreward.templates import Rubric
 
@@ -41,10 +42,10 @@ class _Sample:
 
 
 class SampledJudge:
-    """See :class:`~selfreward.judges.protocol.Judge`. ``reasoning_end`` closes the judge's thinking, if it thinks."""
+    """See :class:`~selfreward.judges.protocol.Judge`. ``reasoning_tags`` stand around the judge's thinking, if any."""
 
-    def __init__(self, config: SampledConfig, rubric: Rubric, reasoning_end: str) -> None:
-        self._config, self._rubric, self._reasoning_end = config, rubric, reasoning_end
+    def __init__(self, config: SampledConfig, rubric: Rubric, reasoning_tags: tuple[str, str]) -> None:
+        self._config, self._rubric, self._reasoning_tags = config, rubric, reasoning_tags
 
     def judge(self, candidates: Sequence[Candidate], engine: Engine, model: str, seed: int) -> list[Judgment]:
         """K judgments a candidate, in order; unreadable ones are asked for again with another seed."""
@@ -58,6 +59,8 @@ class SampledJudge:
         }
         for attempt in range(1, self._config.retries + 1):
             unread = [s for s in samples if s.score is None and s.raws]
+            if not unread:
+                break
             again = [requests[s.candidate] for s in unread]
             for i, answer in engine.generate(again, self._sampling(1, derive_seed(seed, attempt))):
                 self._read([unread[i]], answer)
@@ -81,7 +84,7 @@ class SampledJudge:
     def _read(self, samples: Sequence[_Sample], answer: Answer) -> int:
         if answer.completions:
             for sample, completion in zip(samples, answer.completions, strict=True):
-                own_words = completion.text.rpartition(self._reasoning_end)[2]
+                _, own_words = split_reasoning(completion.text, self._reasoning_tags)
                 sample.raws.append(completion.text)
                 sample.score = read_score(own_words, self._rubric.front.verdict, self._rubric.front.scale)
         return answer.prompt_tokens

@@ -7,6 +7,16 @@ from selfreward.templates import Scale, fill
 
 _MARKUP = r"[\s*_`~\"'(\[<]*"
 _NUMBER = r"(?P<score>[-+]?\d+(?:\.\d+)?)"
+_NOT_A_LIST = r"(?!(?<=\s)(?<![ \t])\d+[.)]\s+\S)"  # "Score:", and on the next line "1. It is on topic."
+_MAXIMUM = (
+    r"[*_`\])>]{0,9}(?:\s*/[ *_(\[]*(?P<slash>\d+(?:\.\d+)?)"
+    r"|[ (]{0,3}(?:points?|stars?)?[ (]{0,3}(?:out )?of (?:(?:a |the )?(?:possible |total |maximum |max )(?:of )?)?"
+    r"[ *_(\[]*(?P<of>\d+(?:\.\d+)?))"
+)
+_MORE = (
+    r"(?P<more>[ \t]*\([^()\n]{0,80}\)[ \t]*\+[ \t]*\d"
+    r"|[ \t*_]*(?:[-\u2013\u2014+\u00d7x/~]|to|or|\.\.+)[ \t*_]*\d|[ \t]*%|\d|[.,]\d)"
+)
 
 
 def verdict_line(verdict: str, score: float) -> str:
@@ -36,8 +46,7 @@ def read_score(text: str, verdict: str, scale: Scale) -> float | None:
 def _pattern(verdict: str) -> re.Pattern[str]:
     label = fill(verdict, {"score": ""}).strip().rstrip(":=").strip()
     return re.compile(
-        rf"(?<![A-Za-z0-9]){re.escape(label)}{_MARKUP}(?:[:=\uff1a]|\bis\b){_MARKUP}{_NUMBER}"
-        rf"(?:{_MARKUP}/{_MARKUP}(?P<slash>\d+(?:\.\d+)?)|\s+out\s+of{_MARKUP}(?P<of>\d+(?:\.\d+)?))?"
-        r"(?P<more>\s*(?:[-\u2013\u2014+\u00d7x]|to|or)\s*\d|[\d%]|[.,]\d)?",
+        rf"(?<![A-Za-z0-9]){re.escape(label)}{_MARKUP}(?:[:=\uff1a]|\bis\b){_MARKUP}{_NOT_A_LIST}{_NUMBER}"
+        rf"(?:{_MAXIMUM})?{_MORE}?",
         re.IGNORECASE,
     )

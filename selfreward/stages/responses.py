@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from selfreward.engines.protocol import Completion, Engine, Request, Sampling
+from selfreward.reasoning import split_reasoning
 from selfreward.records import Message, Model, Prompt, Response, content_id
 from selfreward.stages.shard import Shard
 
@@ -53,20 +54,6 @@ def generate_responses(
             counts["tokens.prompt"] += answers[i].prompt_tokens
             records.append(_response(prompt, index, completion, answers[i].prompt_tokens, model, reasoning_tags))
     return Shard(records, len(prompts), counts)
-
-
-def split_reasoning(text: str, tags: tuple[str, str]) -> tuple[str | None, str]:
-    """(reasoning, answer). Some chat templates write the opening tag themselves, so the closing one decides.
-
-    Text that opens its reasoning and never closes it is all reasoning, with an empty answer.
-    """
-    opening, closing = tags
-    before, closed, after = text.rpartition(closing)
-    if closed:
-        return before.strip().removeprefix(opening).strip(), after.strip()
-    if text.lstrip().startswith(opening):
-        return text.strip().removeprefix(opening).strip(), ""
-    return None, text.strip()
 
 
 def _response(

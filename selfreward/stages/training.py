@@ -153,6 +153,7 @@ def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
             f"the loss was not a number; try a lower {job.objective.type}.learning_rate. The parent model is untouched"
         )
     trainer.model.save_pretrained(str(out / "adapter"), selected_adapters=["default"], safe_serialization=True)
+    (out / "adapter" / "README.md").unlink(missing_ok=True)  # PEFT's empty model card, with a local path in it
     _settle_adapter_config(out / "adapter" / "adapter_config.json", job.model.name)
     lines = "".join(json.dumps(step) + "\n" for step in steps)
     (out / "training.jsonl").write_text(lines, encoding="utf-8")
@@ -161,12 +162,11 @@ def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
 
 
 def _settle_adapter_config(path: Path, model: str) -> None:
-    """Equal runs give equal bytes: PEFT writes its set of modules in no order, and a Hub model by its local path."""
+    """Equal runs give equal bytes: PEFT writes its set of modules in no order, and the model by its local path."""
     config = json.loads(path.read_text(encoding="utf-8"))
     if isinstance(config["target_modules"], list):
         config["target_modules"].sort()
-    if not model.startswith("builtin:"):
-        config["base_model_name_or_path"] = model
+    config["base_model_name_or_path"] = model
     path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
 
@@ -206,6 +206,8 @@ def _end_with_parent() -> None:
 def main(out: Path) -> None:
     """The child's side: work, and say how it goes as JSON lines on what was its standard output."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # One process trains on one GPU: with more in sight, TRL refuses to start.
+    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print goes to the log
 

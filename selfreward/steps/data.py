@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.durable import file_hash
+from selfreward.engines.loading import load_chat
 from selfreward.grouping import Grouped
 from selfreward.judges import build_judge
 from selfreward.models import resolve_model
@@ -36,6 +37,7 @@ def prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prompt]:
             inputs |= {"model": policy.digest, **model_inputs(s)}
         else:
             inputs["prompts.model"] = resolve_model(config.model.name, config.model.revision).fingerprint
+            inputs["prompts.model's chat template"] = load_chat(config.model).fingerprint
         work = _written_prompts(s, t, policy)
     stored = s.run_stage(
         it,
@@ -117,7 +119,7 @@ def judgments(
 ) -> Stored[Judgment]:
     """M_t judges its own answers."""
     config, t = s.config.judge, it.manifest.iteration
-    judge = build_judge(config, s.config.model.reasoning_tags[1])
+    judge = build_judge(config, s.config.model.reasoning_tags)
     by_id = {prompt.id: prompt for prompt in asked.records()}
 
     def verdicts(part: Sequence[Response], start: int) -> Shard[Judgment]:

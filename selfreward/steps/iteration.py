@@ -5,6 +5,7 @@ from typing import Any
 
 from selfreward.durable import TEMPORARY, write_text
 from selfreward.environment import describe
+from selfreward.errors import StoreError
 from selfreward.records import Judgment, PreferencePair, Prompt, Response
 from selfreward.session import Session
 from selfreward.stages import metrics
@@ -27,7 +28,13 @@ def begin_iteration(s: Session, t: int) -> IterationStore:
             "environment": describe(),
         }
 
-    return s.store.begin_iteration(t, about)
+    it = s.store.begin_iteration(t, about)
+    if it.manifest.model["fingerprint"] != s.root.fingerprint:  # a fork does not compare what it inherited
+        raise StoreError(
+            f"{it.path}: was made with the root model {it.manifest.model['name']}, which is not {s.root.name} as it is "
+            "now: every adapter of a run belongs to one root model. Go back to it, or start a new run with --name NEW"
+        )
+    return it
 
 
 def finish_iteration(s: Session, it: IterationStore) -> None:

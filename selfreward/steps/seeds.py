@@ -74,7 +74,7 @@ def examples(s: Session, it: IterationStore, ift: Sequence[IFTSeed], eft: Sequen
     """SFT examples from both kinds of seeds."""
     config = s.config
     seed = derive_seed(config.seed, 0, "examples")
-    judge = build_judge(config.judge, config.model.reasoning_tags[1])
+    judge = build_judge(config.judge, config.model.reasoning_tags)
     return s.run_stage(
         it,
         Stage(

@@ -11,7 +11,21 @@ from selfreward.templates import load_rubric
 
 RUBRIC = load_rubric("additive_5pt")
 ONE_FIXTURE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-PIECES = ["<|im_end|>", "<|im_start|>", "</response>", "word ", "Score: 5", "\n", "你", "é", "🙂", "  ", "a", "1234", "."]
+PIECES = [
+    "<|im_end|>",
+    "<|im_start|>",
+    "</response>",
+    "word ",
+    "Score: 5",
+    "\n",
+    "你",
+    "é",
+    "🙂",
+    "  ",
+    "a",
+    "1234",
+    ".",
+]
 LONG = st.lists(st.sampled_from(PIECES), min_size=20, max_size=200).map("".join)
 
 

@@ -34,7 +34,10 @@ def logs(*probabilities: float) -> list[float]:
 
 def rubric_with(tmp_path: Any, **replaced: str) -> Rubric:
     text = load_rubric("additive_5pt").path.read_text(encoding="utf-8")
-    for old, new in {"{min: 0, max: 5}": replaced.get("scale"), '"Score: {{ score }}"': replaced.get("verdict")}.items():
+    for old, new in {
+        "{min: 0, max: 5}": replaced.get("scale"),
+        '"Score: {{ score }}"': replaced.get("verdict"),
+    }.items():
         text = text.replace(old, new) if new else text
     path = tmp_path / "other.md"
     path.write_text(text, encoding="utf-8")

@@ -22,7 +22,7 @@ def candidate(i: int = 0, prompt: str = "What is a fjord?", response: str = "A n
 
 
 def judge_all(engine: Any, candidates: Sequence[Candidate], seed: int = 7, **config: Any) -> list[Judgment]:
-    judge = SampledJudge(SampledConfig.model_validate(config), RUBRIC, "</think>")
+    judge = SampledJudge(SampledConfig.model_validate(config), RUBRIC, ("<think>", "</think>"))
     return judge.judge(candidates, engine, "M2", seed)
 
 
@@ -160,7 +160,7 @@ def test_reasoning_is_no_verdict(chat: Chat, fake_engine: Any, text: str, score:
 @pytest.mark.parametrize("score", range(6))
 def test_the_example_ends_with_rationale_and_verdict(score: int) -> None:
     seed = EFTSeed(id="e", instruction="Why?", response="So.", rationale=" It is. \n", score=float(score), line=1)
-    messages = SampledJudge(SampledConfig(), RUBRIC, "</think>").example(seed)
+    messages = SampledJudge(SampledConfig(), RUBRIC, ("<think>", "</think>")).example(seed)
     assert messages[:-1] == ask(RUBRIC, "Why?", "So.")
     assert (messages[-1].role, messages[-1].content) == ("assistant", f"It is.\nScore: {score}")
     assert read_score(messages[-1].content, RUBRIC.front.verdict, RUBRIC.front.scale) == score
