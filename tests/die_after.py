@@ -28,4 +28,4 @@ def counted(write: Callable[..., Any]) -> Callable[..., Any]:
 
 os.replace = counted(os.replace)  # type: ignore[assignment]
 selfreward.events.EventLog.write = counted(selfreward.events.EventLog.write)  # type: ignore[method-assign]
-main()
+sys.exit(main())

@@ -38,7 +38,7 @@ def test_every_setting_is_described(script: ModuleType) -> None:
 
 
 def test_special_settings_exist(script: ModuleType) -> None:
-    assert {path for path, _ in script.settings()} >= script.BY_CONTENT | script.IN_NO_KEY
+    assert {path for path, _ in script.settings()} >= script.BY_CONTENT
 
 
 @pytest.mark.parametrize("method", ["expected", "sampled"])

@@ -36,7 +36,7 @@ class Completion:
     token_ids: tuple[int, ...]
     finish_reason: Literal["stop", "length"]
     special_tokens: bool
-    """Whether a special token is spelled in the text or stands inside the ids."""
+    """Whether a special token other than the reasoning tags is spelled in the text or stands inside the ids."""
 
 
 @dataclass(frozen=True, slots=True)

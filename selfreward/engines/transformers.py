@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -37,14 +38,31 @@ class TransformersConfig(Model):
     """Most tokens of prompt and completion together; the model's own limit where not set."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Prefix:
+    """Tokens that all requests of one call begin with, and the cache of a forward pass over them."""
+
+    ids: list[int]
+    cache: Cache | None
+
+    def cache_for(self, rows: int) -> Cache | None:
+        """A copy for a batch of ``rows``, which the batch may write to."""
+        cache = copy.deepcopy(self.cache)
+        if cache is not None:
+            cache.batch_repeat_interleave(rows)
+        return cache
+
+
 class TransformersEngine:
     """Loads the root model once and lays the adapter over it."""
 
     def __init__(self, model: ModelConfig, config: TransformersConfig, adapter: Path | None) -> None:
         import torch
+        from transformers import GenerationConfig
 
         self.chat = load_chat(model)
         self._config = config
+        self._reasoning_tags = model.reasoning_tags
         weights: Any = load_weights(model, config.dtype)
         if adapter is not None:
             from peft import PeftModel
@@ -59,6 +77,8 @@ class TransformersEngine:
         if eos is None:
             eos = self.chat.tokenizer.eos_token_id
         self._eos: list[int] = eos if isinstance(eos, list) else [eos]
+        # A model's own defaults (repetition_penalty, top_k=50, …) would fill in whatever ours leave open.
+        weights.generation_config = GenerationConfig()
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
         """See :class:`~selfreward.engines.protocol.Engine`. Batches are formed by length within this one call."""
@@ -83,15 +103,14 @@ class TransformersEngine:
         yield from ((i, NextToken(len(encoded[i]), ())) for i in range(len(encoded)) if i not in set(fitting))
         prefix = self._shared_prefix([encoded[i] for i in fitting])
         for batch in _even_batches(fitting, encoded, self._config.judge_batch_size):
-            ids, mask = self._pad([encoded[i] for i in batch], len(prefix))
+            ids, mask = self._pad([encoded[i] for i in batch], len(prefix.ids))
             with torch.inference_mode():
-                cache = self._prefix_cache(prefix, len(batch))
                 positions = (mask.cumsum(-1) - 1).clamp(min=0)
                 logits = self._model(
-                    input_ids=ids[:, len(prefix) :],
+                    input_ids=ids[:, len(prefix.ids) :],
                     attention_mask=mask,
-                    position_ids=positions[:, len(prefix) :],
-                    past_key_values=cache,
+                    position_ids=positions[:, len(prefix.ids) :],
+                    past_key_values=prefix.cache_for(len(batch)),
                     logits_to_keep=1,
                 ).logits[:, -1]
                 named = logits.float().log_softmax(-1)[:, list(token_ids)].tolist()
@@ -114,11 +133,11 @@ class TransformersEngine:
         return [i for i, ids in enumerate(encoded) if len(ids) + new_tokens <= self.context]
 
     def _generate_batch(
-        self, encoded: list[list[int]], prefix: list[int], sampling: Sampling, seed: int
+        self, encoded: list[list[int]], prefix: _Prefix, sampling: Sampling, seed: int
     ) -> list[list[int]]:
         import torch
 
-        ids, mask = self._pad(encoded, len(prefix))
+        ids, mask = self._pad(encoded, len(prefix.ids))
         ids, mask = ids.repeat_interleave(sampling.n, 0), mask.repeat_interleave(sampling.n, 0)
         try:
             with torch.inference_mode(), torch.random.fork_rng(devices=self._rng_devices()):
@@ -126,7 +145,7 @@ class TransformersEngine:
                 out = self._model.generate(
                     input_ids=ids,
                     attention_mask=mask,
-                    past_key_values=self._prefix_cache(prefix, len(ids)),
+                    past_key_values=prefix.cache_for(len(ids)),
                     generation_config=self._generation_config(sampling),
                     **({"tokenizer": self.chat.tokenizer} if sampling.stop else {}),
                 )
@@ -141,7 +160,6 @@ class TransformersEngine:
     def _generation_config(self, sampling: Sampling) -> Any:
         from transformers import GenerationConfig
 
-        # Made from nothing but our settings: a model's own defaults (top_k=50, …) would change what a recipe says.
         return GenerationConfig(
             max_new_tokens=sampling.max_tokens,
             do_sample=sampling.temperature > 0,
@@ -156,6 +174,10 @@ class TransformersEngine:
         )
 
     def _completion(self, row: list[int], sampling: Sampling) -> Completion:
+        pad = self.chat.tokenizer.pad_token_id
+        if pad not in self._eos:  # a row that a stop string ended is filled up with padding
+            while row and row[-1] == pad:
+                row = row[:-1]
         ended = next((i for i, token in enumerate(row) if token in self._eos), None)
         ids = row if ended is None else row[: ended + 1]
         text = self.chat.decode(ids)
@@ -168,8 +190,16 @@ class TransformersEngine:
             text=text,
             token_ids=tuple(ids),
             finish_reason="stop" if stopped else "length",
-            special_tokens=self.chat.spells_special(text) or not self.chat.control_ids.isdisjoint(written),
+            special_tokens=self._holds_special(text, written),
         )
+
+    def _holds_special(self, text: str, token_ids: Sequence[int]) -> bool:
+        """Whether something other than reasoning tags, which are added tokens in many models, is special in it."""
+        for tag in self._reasoning_tags:
+            text = text.replace(tag, " ")
+        added = self.chat.tokenizer.added_tokens_encoder
+        control = self.chat.control_ids - {added[tag] for tag in self._reasoning_tags if tag in added}
+        return self.chat.spells_special(text) or not control.isdisjoint(token_ids)
 
     def _pad(self, encoded: list[list[int]], prefix_length: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and mask of shape (sequences, longest), padded between the shared prefix and each row's own tokens."""
@@ -185,18 +215,17 @@ class TransformersEngine:
         device = self._model.device
         return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
-    def _shared_prefix(self, encoded: list[list[int]]) -> list[int]:
+    def _shared_prefix(self, encoded: list[list[int]]) -> _Prefix:
         if len(encoded) < 2:
-            return []
+            return _Prefix([], None)
         first, last = min(encoded), max(encoded)  # what these two share, all rows between them share
         length = 0
         while length < min(len(first), len(last)) and first[length] == last[length]:
             length += 1
         length = min(length, min(map(len, encoded)) - 1)
         if length < _SHORTEST_SHARED_PREFIX:
-            return []
-        self._prefix: Cache = self._forward_prefix(first[:length])
-        return first[:length]
+            return _Prefix([], None)
+        return _Prefix(first[:length], self._forward_prefix(first[:length]))
 
     def _forward_prefix(self, prefix: list[int]) -> Cache:
         import torch
@@ -204,13 +233,6 @@ class TransformersEngine:
         with torch.inference_mode():
             ids = torch.tensor([prefix], device=self._model.device)
             cache: Cache = self._model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
-        return cache
-
-    def _prefix_cache(self, prefix: list[int], rows: int) -> Cache | None:
-        if not prefix:
-            return None
-        cache = copy.deepcopy(self._prefix)
-        cache.batch_repeat_interleave(rows)
         return cache
 
     def _rng_devices(self) -> list[int]:

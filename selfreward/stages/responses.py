@@ -52,7 +52,10 @@ def generate_responses(
         for index, completion in enumerate(answers[i].completions):
             counts["tokens.generated"] += len(completion.token_ids)
             counts["tokens.prompt"] += answers[i].prompt_tokens
-            records.append(_response(prompt, index, completion, answers[i].prompt_tokens, model, reasoning_tags))
+            response = _response(prompt, index, completion, answers[i].prompt_tokens, model, reasoning_tags)
+            # Tags that stand elsewhere than around the reasoning are special tokens like all others.
+            stray = any(map(engine.chat.spells_special, (response.text, response.reasoning or "")))
+            records.append(response.model_copy(update={"special_tokens": response.special_tokens or stray}))
     return Shard(records, len(prompts), counts)
 
 
