@@ -112,18 +112,18 @@ def load_config(
         data = yaml.safe_load(recipe.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{recipe}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2024-13-01
         raise ConfigError(f"{recipe}: not YAML: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{recipe}: expected settings such as `model: …`, found {type(data).__name__}")
     _resolve_paths(data, recipe.parent)
-    data.setdefault("name", recipe.stem)
     changes = dict(_parse_override(text) for text in overrides)
     if name is not None:
         changes["name"] = name
     if iterations is not None:
         changes["iterations"] = iterations
-    return make_config(data, changes, str(recipe))
+    config = make_config(data, changes, str(recipe))
+    return config if config.name is not None else config.model_copy(update={"name": recipe.stem})
 
 
 def make_config(data: Mapping[str, Any], changes: Mapping[str, Any], source: str) -> RunConfig:
@@ -169,7 +169,7 @@ def _parse_override(text: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {text}: expected NAME=VALUE, such as --set dpo.beta=0.2")
     try:
         return path.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"--set {text}: the value is not YAML: {error}") from error
 
 

@@ -51,12 +51,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def move_into_place(temporary: Path, path: Path) -> None:
-    """Put a finished directory in place of whatever an earlier, unfinished try left there."""
+    """Put a finished file or directory in place of whatever an earlier, unfinished try left there."""
     with storing(path):
         for file in temporary.rglob("*"):
             sync(file)
         sync(temporary)
-        if path.exists():
+        if path.is_dir():
             shutil.rmtree(path)
         os.replace(temporary, path)
         sync(path.parent)

@@ -2,13 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator, model_validator
 
 from selfreward.errors import TemplateError
 from selfreward.records import Model
@@ -24,6 +24,12 @@ class Scale(Model):
 
     min: int
     max: int
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.min >= self.max:
+            raise ValueError(f"min {self.min} is not below max {self.max}")
+        return self
 
     @property
     def scores(self) -> range:
@@ -56,6 +62,13 @@ class PromptGenerationFrontMatter(FrontMatter):
     stop: tuple[str, ...] = ()
     """Strings that end the new task."""
 
+    @model_validator(mode="after")
+    def _placeholders(self) -> Self:
+        _only(self.inputs, "inputs", needed={"examples"}, possible={"next"})
+        _only(_PLACEHOLDER.findall(self.example), "example", needed={"text"}, possible={"number"})
+        _only(_PLACEHOLDER.findall(self.prefill), "prefill", needed=set(), possible={"next"})
+        return self
+
 
 class RubricFrontMatter(FrontMatter):
     """What a judge's rubric adds."""
@@ -64,6 +77,12 @@ class RubricFrontMatter(FrontMatter):
     verdict: str
     """The line with which a judgment ends; ``{{ score }}`` stands for the score."""
     golden: Golden
+
+    @field_validator("verdict")
+    @classmethod
+    def _placeholder(cls, verdict: str) -> str:
+        _only(_PLACEHOLDER.findall(verdict), "verdict", needed={"score"}, possible=set())
+        return verdict
 
 
 F = TypeVar("F", bound=FrontMatter)
@@ -143,16 +162,21 @@ def _front_matter(path: Path, text: str, front_type: type[F]) -> F:
     try:
         data: Any = yaml.safe_load(text)
         return front_type.model_validate(data)
-    except yaml.YAMLError as error:
-        raise TemplateError(f"{path}: front matter is not YAML: {error}") from error
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'front matter'}: {e['msg']}" for e in error.errors())
         raise TemplateError(f"{path}: {wrong}") from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-01
+        raise TemplateError(f"{path}: front matter is not YAML: {error}") from error
 
 
 def fill(words: str, values: Mapping[str, str]) -> str:
     """A line of front matter with its placeholders replaced, in one pass."""
     return _PLACEHOLDER.sub(lambda found: values[found[1]], words)
+
+
+def _only(found: Iterable[str], where: str, needed: set[str], possible: set[str]) -> None:
+    if not needed <= set(found) <= needed | possible:
+        raise ValueError(f"`{where}` has {_names(set(found))}; expected {_names(needed)}, possible {_names(possible)}")
 
 
 def _names(names: set[str]) -> str:

@@ -56,6 +56,13 @@ def test_a_directory_moves_over_an_earlier_try(tmp_path: Path) -> None:
     assert not new.exists()
 
 
+def test_a_file_moves_over_an_earlier_try(tmp_path: Path) -> None:
+    (tmp_path / "training.jsonl").write_text("stale")
+    (tmp_path / ".tmp-new").write_text("fresh")
+    move_into_place(tmp_path / ".tmp-new", tmp_path / "training.jsonl")
+    assert (tmp_path / "training.jsonl").read_text() == "fresh"
+
+
 def test_sweep_removes_only_what_is_unfinished(tmp_path: Path) -> None:
     (tmp_path / "iter-001" / ".tmp-training" / "deep").mkdir(parents=True)
     (tmp_path / "iter-001" / ".tmp-00000.parquet").write_text("half")

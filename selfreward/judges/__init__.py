@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from selfreward.errors import TemplateError
 from selfreward.judges.expected import ExpectedConfig, ExpectedJudge
 from selfreward.judges.protocol import Judge
 from selfreward.judges.sampled import SampledConfig, SampledJudge
@@ -25,7 +26,11 @@ class JudgeConfig(Model):
 
     def load_rubric(self) -> Rubric:
         """The rubric's file, read and checked."""
-        return load_rubric(self.rubric)
+        rubric = load_rubric(self.rubric)
+        if set(rubric.front.inputs) != {"prompt", "response"}:
+            found = ", ".join(rubric.front.inputs)
+            raise TemplateError(f"{rubric.path}: inputs: found {found}; a judge fills in prompt and response")
+        return rubric
 
 
 def build_judge(config: JudgeConfig, reasoning_tags: tuple[str, str]) -> Judge:

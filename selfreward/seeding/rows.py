@@ -65,6 +65,8 @@ def _object(text: str) -> dict[str, Any]:
         row = json.loads(text)
     except json.JSONDecodeError as error:
         raise RowError(f"not JSON ({error.msg} at column {error.colno}); expected one object a line") from error
+    except ValueError as error:
+        raise RowError("a number of too many digits; expected one object a line") from error
     except RecursionError as error:
         raise RowError("nested too deeply; expected a flat JSON object") from error
     if not isinstance(row, dict):

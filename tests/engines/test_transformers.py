@@ -28,13 +28,17 @@ REQUESTS = [request(f"Tell me about {topic}, number {i}.") for i, topic in enume
 
 
 def load(model: Path, adapter: Path | None = None, *, ends: bool = True, **config: Any) -> TransformersEngine:
-    """``ends=False`` makes the end of a turn unlikely; greedy completions would be empty with it."""
+    """``ends=False``: the end of a turn is unlikely and every word hangs on the whole prompt, in greedy output too."""
     import torch
 
     engine = TransformersEngine(ModelConfig(name=str(model)), TransformersConfig.model_validate(config), adapter)
     if not ends:
         with torch.no_grad():
-            engine._model.lm_head.weight[engine.chat.tokenizer.eos_token_id, 0] = -4.0
+            engine._model.lm_head.weight[:, 0] /= 4
+            engine._model.lm_head.weight[engine.chat.tokenizer.eos_token_id, 0] = -9.0
+            for layer in engine._model.model.layers:
+                for weight in layer.parameters():
+                    weight.mul_(1 if weight.ndim == 1 else 20)
     return engine
 
 
@@ -141,15 +145,16 @@ class _Counted:
 
 
 @pytest.mark.usefixtures("no_sharing")
-def test_a_shared_prefix_does_not_change_the_next_token(engine: TransformersEngine) -> None:
-    digits = engine.chat.plain_ids("012345")
-    apart = logprobs(next_token(engine, REQUESTS, digits))
+def test_a_shared_prefix_does_not_change_the_next_token(endless: TransformersEngine) -> None:
+    digits = endless.chat.plain_ids("012345")
+    apart = logprobs(next_token(endless, REQUESTS, digits))
+    assert max(apart[::6]) - min(apart[::6]) > 0.1
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_SHORTEST_SHARED_PREFIX", 16)
-        assert logprobs(next_token(engine, REQUESTS, digits)) == pytest.approx(apart, abs=1e-4)
+        assert logprobs(next_token(endless, REQUESTS, digits)) == pytest.approx(apart, abs=1e-4)
         # One request alone shares nothing; two equal ones share all but the last token.
-        assert logprobs(next_token(engine, REQUESTS[:1], digits)) == pytest.approx(apart[:6], abs=1e-4)
-        assert logprobs(next_token(engine, [REQUESTS[0]] * 2, digits)) == pytest.approx(apart[:6] * 2, abs=1e-4)
+        assert logprobs(next_token(endless, REQUESTS[:1], digits)) == pytest.approx(apart[:6], abs=1e-4)
+        assert logprobs(next_token(endless, [REQUESTS[0]] * 2, digits)) == pytest.approx(apart[:6] * 2, abs=1e-4)
 
 
 def test_two_streams_at_once_do_not_mix(endless: TransformersEngine) -> None:
@@ -164,17 +169,17 @@ def test_two_streams_at_once_do_not_mix(endless: TransformersEngine) -> None:
     assert found == alone
 
 
-def test_next_token_agrees_with_the_models_own_forward_pass(engine: TransformersEngine) -> None:
+def test_next_token_agrees_with_the_models_own_forward_pass(endless: TransformersEngine) -> None:
     import torch
 
-    digits = engine.chat.plain_ids("012345")
-    prefill = engine.chat.plain_ids("Score: ")
+    digits = endless.chat.plain_ids("012345")
+    prefill = endless.chat.plain_ids("Score: ")
     asked = [Request(r.messages, tuple(prefill)) for r in REQUESTS]
     for found, ids in zip(
-        next_token(engine, asked, digits), engine.chat.encode([r.messages for r in REQUESTS]), strict=True
+        next_token(endless, asked, digits), endless.chat.encode([r.messages for r in REQUESTS]), strict=True
     ):
         with torch.inference_mode():
-            logits = engine._model(input_ids=torch.tensor([[*ids, *prefill]])).logits[0, -1]
+            logits = endless._model(input_ids=torch.tensor([[*ids, *prefill]])).logits[0, -1]
         assert list(found.logprobs) == pytest.approx(logits.log_softmax(-1)[digits].tolist(), abs=1e-4)
 
 
