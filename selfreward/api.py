@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from selfreward.config import RunConfig
 from selfreward.errors import StoreError
-from selfreward.manifest import Manifest
 from selfreward.records import Judgment, PreferencePair, Prompt, Record, Response
-from selfreward.runs import RUNS_DIR, find_run
-from selfreward.store import IterationStore, RunStore
+from selfreward.storage.catalogue import RUNS_DIR, find_run
+from selfreward.storage.iteration import IterationStore
+from selfreward.storage.manifest import Manifest
+from selfreward.storage.run import RunStore
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -81,7 +82,7 @@ class Iteration:
         import pyarrow.parquet as pq
         from datasets import Dataset
 
-        from selfreward.tables import schema_of
+        from selfreward.storage.tables import schema_of
 
         self._finished(stage)
         schema = schema_of(record)

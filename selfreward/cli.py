@@ -13,7 +13,7 @@ from selfreward.errors import SelfRewardError
 if TYPE_CHECKING:
     from selfreward.config import RunConfig
     from selfreward.query import PairSort
-    from selfreward.store import RunStore
+    from selfreward.storage.run import RunStore
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -48,11 +48,12 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would do, and do nothing.")] = False,
 ) -> None:
     """Train a model on its own judgments, or go on where it stopped."""
-    from selfreward.runs import find_config
+    from selfreward.storage.catalogue import find_config
 
     config = find_config(recipe, set_ or (), name=name, iterations=iterations, runs_dir=runs_dir)
     if dry_run:
-        from selfreward import plan, render
+        from selfreward import plan
+        from selfreward.terminal import render
 
         render.console().print(render.plan(plan.make_plan(config)))
         return
@@ -68,8 +69,8 @@ def run(
 
 
 def _say_what_came_of_it(config: "RunConfig", store: "RunStore") -> None:
-    from selfreward import render, report
     from selfreward.query import iteration_table
+    from selfreward.terminal import render, report
 
     render.console(stderr=True).print(render.iterations(iteration_table(store)))
     for line in report.where_and_what_next(config, store, Path(os.environ.get("SELFREWARD_RUNS", RUNS))):
@@ -84,9 +85,9 @@ def status(
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """How far a run is, stage by stage."""
-    from selfreward import render
-    from selfreward.runs import follow, run_status
-    from selfreward.store import RunStore
+    from selfreward.storage.catalogue import follow, run_status
+    from selfreward.storage.run import RunStore
+    from selfreward.terminal import render
 
     if watch and as_json:
         raise typer.BadParameter("--watch and --json do not go together")
@@ -105,8 +106,8 @@ def status(
 @app.command()
 def ls(as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
     """All runs."""
-    from selfreward import render
-    from selfreward.runs import run_list
+    from selfreward.storage.catalogue import run_list
+    from selfreward.terminal import render
 
     rows = run_list(runs_dir)
     if as_json:
@@ -127,15 +128,15 @@ def show(
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """One item's whole way: what bred it, how it was judged, who won."""
-    from selfreward import render
-    from selfreward.store import RunStore
+    from selfreward.storage.run import RunStore
+    from selfreward.terminal import render
     from selfreward.walk import walk
 
     found = walk(RunStore(_find(run, runs_dir)), item)
     if as_json:
         print(render.json_text(found))
     else:
-        from selfreward import render_walk
+        from selfreward.terminal import render_walk
 
         render.console().print(render_walk.walked(found))
 
@@ -156,9 +157,9 @@ def pairs(
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """The preference pairs of an iteration."""
-    from selfreward import render
     from selfreward.query import list_pairs
-    from selfreward.store import RunStore
+    from selfreward.storage.run import RunStore
+    from selfreward.terminal import render
 
     rows = list_pairs(RunStore(_find(run, runs_dir)), iteration, _pair_sort(sort), ascending, limit)
     if as_json:
@@ -180,8 +181,8 @@ def _pair_sort(name: str) -> "PairSort":
 @app.command()
 def verify(run: RunName, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
     """Recompute every hash of a run; exits with 1 on damage."""
-    from selfreward import render
-    from selfreward.report import verified
+    from selfreward.terminal import render
+    from selfreward.terminal.report import verified
 
     result = verified(_find(run, runs_dir))
     if as_json:
@@ -203,9 +204,9 @@ def fork(
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """A new run that shares finished iterations and goes its own way."""
-    from selfreward import fork as forking
     from selfreward.config import parse_overrides
-    from selfreward.store import RunStore
+    from selfreward.storage import fork as forking
+    from selfreward.storage.run import RunStore
 
     parent = RunStore(_find(run, runs_dir))
     config = forking.fork_config(parent, at, parse_overrides(set_ or ()), name)
@@ -217,8 +218,8 @@ def fork(
 @app.command()
 def doctor(as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
     """Whether this machine has what a run needs; exits with 1 if not."""
-    from selfreward import render
     from selfreward.doctor import examine
+    from selfreward.terminal import render
 
     found = examine(runs_dir)
     if as_json:
@@ -242,13 +243,13 @@ def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to
 
 def say(text: str) -> None:
     """A line of talk."""
-    from selfreward.render import visible
+    from selfreward.terminal.render import visible
 
     print(visible(text), file=sys.stderr, flush=True)
 
 
 def _find(name: str, runs_dir: Path) -> Path:
-    from selfreward.runs import find_run
+    from selfreward.storage.catalogue import find_run
 
     return find_run(name, runs_dir)
 

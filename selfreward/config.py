@@ -129,14 +129,11 @@ def load_config(
 def make_config(data: Mapping[str, Any], changes: Mapping[str, Any], source: str) -> RunConfig:
     """A config from plain data with dotted changes on top; ``source`` is named in errors."""
     merged: dict[str, Any] = {**data}
-    if isinstance(merged.get("model"), str):
-        merged["model"] = {"name": merged["model"]}
+    _write_out_models(merged)
     # A part's type comes before its other settings, in whatever order they were given.
     for path, value in sorted(changes.items(), key=lambda change: not change[0].endswith(".type")):
         _set(merged, path, value)
-    prompts = merged.get("prompts")
-    if isinstance(prompts, dict) and isinstance(prompts.get("model"), str):
-        merged["prompts"] = {**prompts, "model": {"name": prompts["model"]}}
+    _write_out_models(merged)
     try:
         config = RunConfig.model_validate(merged)
     except ValidationError as error:
@@ -173,6 +170,15 @@ def _parse_override(text: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {text}: the value is not YAML: {error}") from error
 
 
+def _write_out_models(data: dict[str, Any]) -> None:
+    """``model: NAME`` as ``model: {name: NAME}``."""
+    if isinstance(data.get("model"), str):
+        data["model"] = {"name": data["model"]}
+    prompts = data.get("prompts")
+    if isinstance(prompts, dict) and isinstance(prompts.get("model"), str):
+        data["prompts"] = {**prompts, "model": {"name": prompts["model"]}}
+
+
 def _set(data: dict[str, Any], path: str, value: Any) -> None:
     *parents, last = path.split(".")
     if path == "model" and isinstance(value, str):
@@ -205,6 +211,8 @@ def _explain(error: Any, source: str) -> str:
         close = difflib.get_close_matches(place[-1], known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
         return f"{source}: {where}: no such setting; {hint}"
+    if error["type"] == "union_tag_not_found":
+        return f"{source}: {where}: set {where}.type too; the other settings here depend on it"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{source}: {where + ': ' if where else ''}{message}"
 

@@ -10,9 +10,9 @@ import yaml
 from pydantic import BaseModel
 
 from selfreward.config import RunConfig, models_in
-from selfreward.durable import storing, write_text
 from selfreward.errors import ConfigError
 from selfreward.resources import find
+from selfreward.storage.durable import storing, write_text
 
 _SEEDS = ("ift.jsonl", "eft.jsonl")
 _RECIPE = "recipe.yaml"

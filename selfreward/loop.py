@@ -7,7 +7,7 @@ from selfreward import steps
 from selfreward.config import RunConfig
 from selfreward.progress import Reporter
 from selfreward.session import Policy, Session
-from selfreward.store import RunStore, lock_run
+from selfreward.storage.run import RunStore, lock_run
 
 
 def run(config: RunConfig, reporter: Reporter | None = None) -> RunStore:

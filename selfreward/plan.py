@@ -20,7 +20,7 @@ from selfreward.models import resolve_model
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
 from selfreward.records import EFTSeed, IFTSeed, Model
 from selfreward.seeding.prompt_file import read_prompts
-from selfreward.store import RUN, RunStore
+from selfreward.storage.run import RUN, RunStore
 from selfreward.templates import load_prompt_template
 
 _CHARACTERS_A_TOKEN = 4

@@ -22,7 +22,8 @@ from selfreward.records import (
     Record,
     Response,
 )
-from selfreward.store import IterationStore, RunStore, Stored
+from selfreward.storage.iteration import IterationStore, Stored
+from selfreward.storage.run import RunStore
 
 R = TypeVar("R", bound=Record)
 Kind = Literal["pair", "prompt", "response", "judgment", "seed"]

@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from selfreward.config import RunConfig
-from selfreward.durable import TEMPORARY
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import ModelConfig, context_length, load_chat
 from selfreward.engines.protocol import Engine
 from selfreward.engines.transformers import TransformersEngine
 from selfreward.errors import StageError
-from selfreward.manifest import StageEntry
 from selfreward.models import ModelRef, resolve_model
 from selfreward.progress import Advance, Reporter
 from selfreward.records import Record
 from selfreward.stages.shard import Shard
 from selfreward.stages.training import TrainingJob, train
-from selfreward.store import IterationStore, RunStore, StageKey, Stored
+from selfreward.storage.durable import TEMPORARY
+from selfreward.storage.iteration import IterationStore, StageKey, Stored
+from selfreward.storage.manifest import StageEntry
+from selfreward.storage.run import RunStore
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")

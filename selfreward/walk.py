@@ -13,7 +13,8 @@ from selfreward.pair_rules.best_worst import best_worst
 from selfreward.pair_rules.scored import usable_responses
 from selfreward.query import Found, Kind, fetch, find_item
 from selfreward.records import EFTSeed, Example, IFTSeed, Judgment, Model, PreferencePair, Prompt, Response
-from selfreward.store import IterationStore, RunStore
+from selfreward.storage.iteration import IterationStore
+from selfreward.storage.run import RunStore
 
 
 class Shot(Model):

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import selfreward.durable
-import selfreward.events
+import selfreward.storage.durable
+import selfreward.storage.events
 from selfreward.cli import main
 
 left = [int(sys.argv.pop(1))]
@@ -27,5 +27,5 @@ def counted(write: Callable[..., Any]) -> Callable[..., Any]:
 
 
 os.replace = counted(os.replace)  # type: ignore[assignment]
-selfreward.events.EventLog.write = counted(selfreward.events.EventLog.write)  # type: ignore[method-assign]
+selfreward.storage.events.EventLog.write = counted(selfreward.storage.events.EventLog.write)  # type: ignore[method-assign]
 sys.exit(main())

@@ -30,7 +30,8 @@ from selfreward.records import (
 )
 from selfreward.resources import find
 from selfreward.stages.shard import Shard
-from selfreward.store import IterationStore, RunStore, StageKey
+from selfreward.storage.iteration import IterationStore, StageKey
+from selfreward.storage.run import RunStore
 
 NASTY = "[bold]not markup[/bold] \x1b[31mred\x1b[0m \u202eback"
 """What a model could write to act on a terminal."""

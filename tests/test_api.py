@@ -8,7 +8,7 @@ import selfreward
 from selfreward import RunConfig, load_config, loop, open_run, run
 from selfreward.errors import StoreError
 from selfreward.resources import find
-from selfreward.store import RunStore
+from selfreward.storage.run import RunStore
 
 
 def test_datasets_have_every_record(finished_run: RunStore) -> None:

@@ -14,13 +14,14 @@ import pytest
 import typer
 from fixture_run import NASTY, Command
 
-from selfreward import cli, loop, render
+from selfreward import cli, loop
 from selfreward.config import RunConfig
 from selfreward.errors import TrainingError
 from selfreward.records import PreferencePair, Prompt, Response
 from selfreward.resources import find
-from selfreward.runs import RunStatus, follow, is_running, run_status
-from selfreward.store import RunStore
+from selfreward.storage.catalogue import RunStatus, follow, is_running, run_status
+from selfreward.storage.run import RunStore
+from selfreward.terminal import render
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,8 +9,8 @@ import pytest
 from selfreward.config import load_config
 from selfreward.errors import StoreError, TrainingError
 from selfreward.loop import run
-from selfreward.store import RunStore
-from selfreward.verify import verify
+from selfreward.storage.run import RunStore
+from selfreward.storage.verify import verify
 
 pytestmark = pytest.mark.slow
 

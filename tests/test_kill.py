@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from selfreward.config import load_config
-from selfreward.events import read_events
 from selfreward.loop import run
-from selfreward.store import RunStore
-from selfreward.verify import verify
+from selfreward.storage.events import read_events
+from selfreward.storage.run import RunStore
+from selfreward.storage.verify import verify
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from selfreward.config import load_config
 from selfreward.errors import SeedError, StageError, StoreError
 from selfreward.loop import run
 from selfreward.records import EFTSeed, Example, IFTSeed, Judgment, PreferencePair, Prompt, Response
-from selfreward.store import RunStore
-from selfreward.verify import verify
+from selfreward.storage.run import RunStore
+from selfreward.storage.verify import verify
 
 pytestmark = pytest.mark.slow
 Make = Callable[..., Path]

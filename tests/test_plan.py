@@ -10,7 +10,7 @@ from selfreward.config import RunConfig, load_config
 from selfreward.errors import ConfigError, ModelError, SeedError, TemplateError
 from selfreward.plan import Plan, StagePlan, make_plan
 from selfreward.resources import find
-from selfreward.store import RunStore
+from selfreward.storage.run import RunStore
 
 
 def demo(tmp_path: Path, *overrides: str) -> RunConfig:

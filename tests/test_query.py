@@ -6,7 +6,8 @@ from fixture_run import NASTY, add
 from selfreward.errors import StoreError
 from selfreward.query import PAIR_SORTS, IterationRow, find_item, iteration_table, list_pairs
 from selfreward.records import IFTSeed, Judgment, Message, PreferencePair, Prompt, Record, Response
-from selfreward.store import RunStore, Stored
+from selfreward.storage.iteration import Stored
+from selfreward.storage.run import RunStore
 from selfreward.walk import PromptWalk, SeedWalk, walk
 
 

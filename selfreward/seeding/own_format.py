@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from selfreward.records import EFTSeed, IFTSeed, Message, content_id
-from selfreward.seeding.rows import RowError, read_rows, text_field
+from selfreward.seeding.rows import RowError, checked_text, read_rows, text_field
 from selfreward.templates import Scale
 
 _IFT_SHAPES = (
@@ -59,8 +59,8 @@ def _messages(value: Any) -> tuple[Message, ...]:
         wrong = error.errors()[0]
         place = ".".join(map(str, wrong["loc"]))
         raise RowError(f'a turn of "messages": {place or "turn"}: {wrong["msg"]}') from error
-    if any(not m.content.strip() for m in messages):
-        raise RowError('a turn of "messages" is empty; expected text')
+    for message in messages:
+        checked_text(message.content, 'a turn of "messages"')
     roles = [m.role for m in messages]
     turns = roles[1:] if roles[0] == "system" else roles
     if turns != ["user", "assistant"] * (len(turns) // 2) or not turns:

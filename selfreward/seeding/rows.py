@@ -41,13 +41,17 @@ def text_field(row: dict[str, Any], name: str) -> str:
     """A non-empty string of the row."""
     if name not in row:
         raise RowError(f'no "{name}"; found {", ".join(map(repr, row)) or "nothing"}')
-    value = row[name]
+    return checked_text(row[name], f'"{name}"')
+
+
+def checked_text(value: Any, name: str) -> str:
+    """The value, if it is a non-empty string that can be written as UTF-8."""
     if not isinstance(value, str):
-        raise RowError(f'"{name}" is {type(value).__name__}; expected text')
+        raise RowError(f"{name} is {type(value).__name__}; expected text")
     if not value.strip():
-        raise RowError(f'"{name}" is empty; expected text')
+        raise RowError(f"{name} is empty; expected text")
     if not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise RowError(f'"{name}" holds half of a surrogate pair, which is no character; expected text')
+        raise RowError(f"{name} holds half of a surrogate pair, which is no character; expected text")
     return value
 
 

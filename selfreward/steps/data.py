@@ -5,9 +5,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from selfreward.durable import file_hash
 from selfreward.engines.loading import load_chat
-from selfreward.grouping import Grouped
 from selfreward.judges import build_judge
 from selfreward.models import resolve_model
 from selfreward.records import IFTSeed, Judgment, PreferencePair, Prompt, Response, derive_seed, key_settings
@@ -17,7 +15,9 @@ from selfreward.stages import responses as response_stage
 from selfreward.stages.prompt_generation import PromptWriter, prompts_from_file
 from selfreward.stages.shard import Shard
 from selfreward.steps.keys import engine_settings, made_from, model_inputs, rubric_inputs
-from selfreward.store import IterationStore, StageKey, Stored
+from selfreward.storage.durable import file_hash
+from selfreward.storage.grouping import Grouped
+from selfreward.storage.iteration import IterationStore, StageKey, Stored
 from selfreward.templates import load_prompt_template
 
 

@@ -3,14 +3,14 @@
 import json
 from typing import Any
 
-from selfreward.durable import TEMPORARY, write_text
-from selfreward.environment import describe
 from selfreward.errors import StoreError
 from selfreward.records import Judgment, PreferencePair, Prompt, Response
 from selfreward.session import Session
 from selfreward.stages import metrics
 from selfreward.steps.keys import made_from
-from selfreward.store import IterationStore, StageKey
+from selfreward.storage.durable import TEMPORARY, write_text
+from selfreward.storage.environment import describe
+from selfreward.storage.iteration import IterationStore, StageKey
 from selfreward.templates import load_prompt_template
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from selfreward.records import key_settings
 from selfreward.session import Session
-from selfreward.store import IterationStore
+from selfreward.storage.iteration import IterationStore
 
 
 def engine_settings(s: Session) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from selfreward.config import RunConfig
-from selfreward.durable import file_hash
 from selfreward.errors import SeedError
 from selfreward.judges import build_judge
 from selfreward.records import EFTSeed, Example, IFTSeed, Record, derive_seed, key_settings
@@ -14,7 +13,8 @@ from selfreward.session import Session, Stage, over
 from selfreward.stages import sft_examples
 from selfreward.stages.shard import Shard
 from selfreward.steps.keys import engine_settings, made_from, model_inputs, rubric_inputs
-from selfreward.store import IterationStore, StageKey, Stored
+from selfreward.storage.durable import file_hash
+from selfreward.storage.iteration import IterationStore, StageKey, Stored
 
 R = TypeVar("R", bound=Record)
 

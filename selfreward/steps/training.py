@@ -8,7 +8,7 @@ from selfreward.records import Example, PreferencePair, derive_seed, key_setting
 from selfreward.session import Policy, Session
 from selfreward.stages.training import VERSION, TrainingJob
 from selfreward.steps.keys import made_from, model_inputs
-from selfreward.store import IterationStore, StageKey, Stored
+from selfreward.storage.iteration import IterationStore, StageKey, Stored
 
 
 def sft(s: Session, it: IterationStore, data: Stored[Example]) -> Policy:

@@ -76,7 +76,7 @@ def logprobs(found: Sequence[NextToken]) -> list[float]:
 @pytest.fixture
 def no_sharing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(module, "_SHORTEST_SHARED_PREFIX", 1 << 30)
-    yield
+    return
 
 
 def test_equal_seeds_give_equal_completions_and_others_do_not(engine: TransformersEngine) -> None:
@@ -117,9 +117,7 @@ def test_greedy_is_one_answer_whatever_the_seed(endless: TransformersEngine) -> 
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_batches_do_not_change_greedy_output(
-    tiny_model: Path, endless: TransformersEngine, batch_size: int
-) -> None:
+def test_batches_do_not_change_greedy_output(tiny_model: Path, endless: TransformersEngine, batch_size: int) -> None:
     other = load(tiny_model, ends=False, batch_size=batch_size)
     assert rows(generate(other, temperature=0.0)) == rows(generate(endless, temperature=0.0))
 

@@ -13,7 +13,7 @@ from selfreward.objectives.optimiser import LoraConfig
 from selfreward.objectives.sft import SFTConfig
 from selfreward.records import Example, Message, PreferencePair
 from selfreward.stages.training import TrainingJob, train
-from selfreward.tables import write_table
+from selfreward.storage.tables import write_table
 
 pytestmark = pytest.mark.slow
 

@@ -1,7 +1,7 @@
 import pytest
 
 from selfreward.errors import StoreError
-from selfreward.grouping import Grouped
+from selfreward.storage.grouping import Grouped
 
 
 def test_groups_are_taken_in_order_and_may_be_missing() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from selfreward.durable import storing
+from selfreward.storage.durable import storing
 
 
 def now() -> str:

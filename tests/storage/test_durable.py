@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.durable import move_into_place, read_sealed, sweep, write_file, write_sealed, write_text
 from selfreward.errors import StoreError
+from selfreward.storage.durable import move_into_place, read_sealed, sweep, write_file, write_sealed, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

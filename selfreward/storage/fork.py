@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.config import RunConfig, changed_settings, make_config
-from selfreward.durable import TEMPORARY, storing, sync
 from selfreward.errors import ConfigError, StoreError
 from selfreward.records import Model, key_settings
-from selfreward.store import MANIFEST, IterationStore, RunStore
+from selfreward.storage.durable import TEMPORARY, storing, sync
+from selfreward.storage.iteration import MANIFEST, IterationStore
+from selfreward.storage.run import RunStore
 
 _SETTLED = ("model", "seeds", "lora", "sft")
 """Settings that iteration 0 has used up; a fork always shares iteration 0."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import Field
 
-from selfreward.durable import value_hash
 from selfreward.records import Model
+from selfreward.storage.durable import value_hash
 
 
 class FileEntry(Model):

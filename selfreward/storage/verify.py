@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from selfreward.durable import TEMPORARY, file_hash
 from selfreward.errors import StoreError
-from selfreward.events import damaged_lines
-from selfreward.store import CONFIG, EVENTS, MANIFEST, RUN, IterationStore, RunStore, yaml_seal_holds
+from selfreward.storage.durable import TEMPORARY, file_hash
+from selfreward.storage.events import damaged_lines
+from selfreward.storage.iteration import MANIFEST, IterationStore
+from selfreward.storage.run import CONFIG, EVENTS, RUN, RunStore, yaml_seal_holds
 
 
 def verify(path: Path) -> list[str]:

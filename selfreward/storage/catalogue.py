@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 from selfreward.config import RunConfig, load_config, make_config, parse_overrides
 from selfreward.errors import ConfigError, SelfRewardError, StoreError
-from selfreward.events import read_events
 from selfreward.records import Model
 from selfreward.resources import find, names
-from selfreward.store import EVENTS, RUN, RunStore
+from selfreward.storage.events import read_events
+from selfreward.storage.run import EVENTS, RUN, RunStore
 
 RUNS_DIR = "runs"
 """Where runs are, unless the user says otherwise."""
 
 
 _LOCK = ".lock"
-"""What :func:`selfreward.store.lock_run` locks."""
+"""What :func:`selfreward.storage.run.lock_run` locks."""
 
 
 class StageStatus(Model):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from selfreward.doctor import Check
     from selfreward.plan import Plan, StagePlan
     from selfreward.query import IterationRow, PairRow
-    from selfreward.runs import RunRow, RunStatus, StageStatus
+    from selfreward.storage.catalogue import RunRow, RunStatus, StageStatus
 
 _STEERING = {"Cc", "Cs", "Zl", "Zp"}
 _REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -4,7 +4,7 @@ import pytest
 
 from selfreward.errors import StoreError
 from selfreward.records import Example, Judgment, Message, PreferencePair, Prompt, Response
-from selfreward.tables import read_table, schema_of, write_table
+from selfreward.storage.tables import read_table, schema_of, write_table
 
 JUDGMENTS = [
     Judgment(

@@ -10,8 +10,9 @@ from selfreward.config import make_config
 from selfreward.errors import StoreError
 from selfreward.records import Prompt
 from selfreward.stages.shard import Shard
-from selfreward.store import IterationStore, RunStore, StageKey, lock_run
-from selfreward.verify import verify
+from selfreward.storage.iteration import IterationStore, StageKey
+from selfreward.storage.run import RunStore, lock_run
+from selfreward.storage.verify import verify
 
 CONFIG = make_config({"name": "r", "model": "m", "prompts": {"file": "p.txt"}}, {}, "test")
 
@@ -104,7 +105,7 @@ def test_a_directory_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_second_process_is_refused_at_once(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from selfreward.store import lock_run\n"
+        "import sys; from pathlib import Path; from selfreward.storage.run import lock_run\n"
         "with lock_run(Path(sys.argv[1])): print('locked', flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(

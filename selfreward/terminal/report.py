@@ -6,9 +6,10 @@ from pathlib import Path
 from selfreward.config import RunConfig
 from selfreward.query import iteration_table, list_pairs
 from selfreward.records import Model
-from selfreward.runs import RUNS_DIR
-from selfreward.store import CONFIG, EVENTS, MANIFEST, RUN, RunStore
-from selfreward.verify import verify
+from selfreward.storage.catalogue import RUNS_DIR
+from selfreward.storage.iteration import MANIFEST
+from selfreward.storage.run import CONFIG, EVENTS, RUN, RunStore
+from selfreward.storage.verify import verify
 
 
 class Verified(Model):

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from selfreward import fork as forking
 from selfreward.config import parse_overrides
 from selfreward.errors import ConfigError, SelfRewardError, StoreError
-from selfreward.fork import fork, fork_config
-from selfreward.store import RunStore
-from selfreward.verify import verify
+from selfreward.storage import fork as forking
+from selfreward.storage.fork import fork, fork_config
+from selfreward.storage.run import RunStore
+from selfreward.storage.verify import verify
 
 
 def make(parent: RunStore, at: int = 1, name: str = "other", *overrides: str) -> RunStore:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from selfreward.records import EFTSeed, Judgment
-from selfreward.render import Indented, preview
+from selfreward.terminal.render import Indented, preview
 from selfreward.walk import Candidate, PromptWalk, SeedWalk
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A run on disk: iterations, their stages, their shards. What the manifest names is whole; nothing else counts.
+"""One iteration on disk: its stages and their shards. What the manifest names is whole; nothing else counts.
 
 A shard is written, synced and renamed before the manifest names it, and a stage is finished when its entry says so.
 Finished work is never redone and never mixed with other settings.
@@ -6,40 +6,22 @@ Finished work is never redone and never mixed with other settings.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from selfreward.config import RunConfig, changed_settings, make_config
-from selfreward.durable import (
-    file_hash,
-    move_into_place,
-    read_sealed,
-    storing,
-    sweep,
-    write_file,
-    write_sealed,
-    write_text,
-)
+from selfreward.config import changed_settings
 from selfreward.errors import StoreError
-from selfreward.events import EventLog, now
-from selfreward.manifest import FileEntry, Manifest, StageEntry
 from selfreward.records import Record
 from selfreward.stages.shard import Shard
-from selfreward.tables import read_table, write_table
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
+from selfreward.storage.durable import file_hash, move_into_place, write_file, write_sealed
+from selfreward.storage.events import now
+from selfreward.storage.manifest import FileEntry, Manifest, StageEntry
+from selfreward.storage.tables import read_table, write_table
 
 R = TypeVar("R", bound=Record)
-CONFIG = "config.resolved.yaml"
-RUN = "run.json"
-EVENTS = "events.jsonl"
 MANIFEST = "manifest.json"
-_SEAL = "# sha256: "
 
 
 @dataclass(frozen=True)
@@ -189,139 +171,6 @@ class IterationStore:
                 + "\nFinished work is never mixed with new settings. Either go back to the old ones, or start a new "
                 "run with --name NEW" + (fork if at >= 0 else "")
             )
-
-
-class RunStore:
-    """A run's directory."""
-
-    def __init__(self, path: Path) -> None:
-        if not (path / RUN).is_file():
-            raise StoreError(f"{path}: no run here ({RUN} is missing); `selfreward ls` lists the runs")
-        self.path = path
-        self.head = read_sealed(path / RUN)
-
-    @classmethod
-    def create(cls, path: Path, forked: Mapping[str, Any] | None = None) -> RunStore:
-        """The run at ``path``, made if it is not there.
-
-        Raises:
-            StoreError: the directory holds something else.
-        """
-        if not (path / RUN).exists():
-            strangers = [p.name for p in path.iterdir() if p.name != ".lock"] if path.is_dir() else []
-            if any(not name.startswith(".tmp-") for name in strangers):
-                raise StoreError(f"{path}: exists and is not a run; choose another --name or remove it")
-            write_sealed(path / RUN, {"name": path.name, "created": now(), "forked": dict(forked or {}) or None})
-        return cls(path)
-
-    @property
-    def inherited_up_to(self) -> int:
-        """The last iteration that a fork shares with its parent run; -1 for a run that is no fork."""
-        forked = self.head["forked"]
-        return int(forked["at"]) if forked else -1
-
-    def events(self) -> EventLog:
-        """The log to write to."""
-        return EventLog(self.path / EVENTS)
-
-    def sweep(self) -> None:
-        """Remove what a crash left unfinished."""
-        sweep(self.path)
-
-    def save_config(self, config: RunConfig) -> None:
-        """Write ``config.resolved.yaml``, sealed by its last line, unless it says that already."""
-        text = sealed_yaml(config)
-        path = self.path / CONFIG
-        if not path.exists() or path.read_bytes() != text.encode():
-            write_text(path, text)
-
-    def config(self) -> RunConfig:
-        """The config that the run was last started with."""
-        import yaml
-
-        path = self.path / CONFIG
-        try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise StoreError(f"{path}: cannot be read: {error}") from error
-        return make_config(data, {}, str(path))
-
-    def iterations(self) -> list[int]:
-        """Numbers of the iterations that were begun."""
-        return sorted(int(p.parent.name.removeprefix("iter-")) for p in self.path.glob(f"iter-*/{MANIFEST}"))
-
-    def iteration(self, number: int) -> IterationStore:
-        """An iteration that was begun.
-
-        Raises:
-            StoreError: it was not, or its manifest is damaged.
-        """
-        path = self.path / f"iter-{number:03d}"
-        if not (path / MANIFEST).exists():
-            begun = ", ".join(map(str, self.iterations())) or "none"
-            raise StoreError(f"{self.path}: no iteration {number}; begun so far: {begun}")
-        manifest = Manifest.model_validate(read_sealed(path / MANIFEST))
-        return IterationStore(path, manifest, inherited=number <= self.inherited_up_to)
-
-    def seal_of(self, number: int) -> str:
-        """The seal of an iteration's manifest: what its child is chained to."""
-        import json
-
-        text = (self.path / f"iter-{number:03d}" / MANIFEST).read_text(encoding="utf-8")
-        return str(json.loads(text)["seal"])
-
-    def begin_iteration(self, number: int, about: Callable[[], dict[str, Any]]) -> IterationStore:
-        """An iteration to work on. ``about`` gives a new manifest's fields on config, model, templates, environment."""
-        path = self.path / f"iter-{number:03d}"
-        if (path / MANIFEST).exists():
-            return self.iteration(number)
-        parent = self.seal_of(number - 1) if number else None
-        iteration = IterationStore(path, Manifest(iteration=number, parent=parent, **about()), inherited=False)
-        iteration.save()
-        return iteration
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Only one process works on a run.
-
-        Raises:
-            StoreError: another one does.
-        """
-        with lock_run(self.path):
-            yield
-
-
-@contextmanager
-def lock_run(path: Path) -> Iterator[None]:
-    """Hold the lock of a run's directory, which is made if it is not there; it ends with the process."""
-    from filelock import FileLock, Timeout
-
-    with storing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        lock: BaseFileLock = FileLock(path / ".lock")
-        try:
-            lock.acquire(timeout=0.5)  # `status` holds it for a moment, to see whether it is free
-        except Timeout as error:
-            raise StoreError(
-                f"{path}: another process is working on this run; watch it with "
-                f"`selfreward status {path.name} --watch`, or start a run of its own with --name NEW"
-            ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def sealed_yaml(config: RunConfig) -> str:
-    """The config as YAML, with a hash of itself in the last line."""
-    text = config.to_yaml()
-    return f"{text}{_SEAL}{hashlib.sha256(text.encode()).hexdigest()}\n"
-
-
-def yaml_seal_holds(text: str) -> bool:
-    """Whether sealed YAML is what was written."""
-    body, found, _ = text.rpartition(_SEAL)
-    return bool(found) and text == f"{body}{_SEAL}{hashlib.sha256(body.encode()).hexdigest()}\n"
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from selfreward.events import EventLog, damaged_lines, read_events
+from selfreward.storage.events import EventLog, damaged_lines, read_events
 
 
 def test_events_come_back_in_order(tmp_path: Path) -> None:

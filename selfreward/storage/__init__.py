@@ -1,0 +1,1 @@
+"""A run on disk: what is written, how it is kept whole, and how it is found again."""

@@ -1,0 +1,206 @@
+"""RunConfig: recipes, --set, and errors that say what was meant."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from selfreward.config import RunConfig, changed_settings, load_config, make_config, models_in, parse_overrides
+from selfreward.errors import ConfigError
+from selfreward.resources import find, names
+
+SMALL = {"model": "some/model", "seeds": {"ift": "ift.jsonl"}}
+
+
+def recipe(directory: Path, text: str | None = None, **changes: Any) -> Path:
+    path = directory / "mine.yaml"
+    path.write_text(yaml.safe_dump({**SMALL, **changes}) if text is None else text, encoding="utf-8")
+    return path
+
+
+def all_settings(config: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, field in config.model_fields.items():
+        yield prefix + name, field
+        for inner in models_in(field.annotation):
+            yield from all_settings(inner, f"{prefix}{name}.")
+
+
+@pytest.mark.parametrize("name", names("recipes"))
+def test_every_recipe_parses_and_survives_being_written_out(name: str) -> None:
+    config = load_config(find("recipes", name))
+    assert config.name == Path(name).stem
+    for path in (config.seeds.ift, config.seeds.eft):
+        assert path is None or Path(path).is_file()
+    again = make_config(yaml.safe_load(config.to_yaml()), {}, "again")
+    assert again == config
+    assert again.to_yaml() == config.to_yaml()
+    config.judge.load_rubric()
+
+
+def test_every_setting_is_documented() -> None:
+    settings = dict(all_settings(RunConfig))
+    assert {"judge.method.samples", "judge.method.min_mass", "prompts.filters.max_words", "dpo.beta"} <= set(settings)
+    bare = [path for path, field in settings.items() if not (field.description or "").strip()]
+    assert [path for path in bare if not path.endswith(".type")] == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "hint"),
+    [
+        ("iteration=1", "iteration: no such setting; did you mean iterations?"),
+        ("dpo.betta=1", "dpo.betta: no such setting; did you mean beta?"),
+        ("prompts.filters.max_word=1", "prompts.filters.max_word: no such setting; did you mean max_words?"),
+        ("prompts.model.nam=1", "prompts.model.nam: no such setting; did you mean name?"),
+        ("judge.method.samples=1", "judge.method: set judge.method.type too"),
+        ("judge.method={type: sampled, sample: 1}", "no such setting; did you mean samples?"),
+        ("judge.method={type: expected, samples: 1}", "judge.method.expected.samples: no such setting; "),
+        ("judge.rubrik=x", "judge.rubrik: no such setting; did you mean rubric?"),
+        ("seeds.zzzzzz=x", "seeds.zzzzzz: no such setting; known here: eft, ift"),
+        ("zzzzzzzz.a=x", "zzzzzzzz: no such setting; known here: "),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_refused_with_what_was_meant(tmp_path: Path, setting: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(recipe(tmp_path), [setting, "prompts.model.name=x"] if "prompts.model" in setting else [setting])
+    assert hint in str(error.value)
+    assert "mine.yaml" in str(error.value)
+
+
+def test_all_faults_are_listed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(recipe(tmp_path), ["iterations=-1", "dpo.beta=0", "sft.epoch=2", "judge.method.type=guess"])
+    lines = str(error.value).splitlines()
+    assert len(lines) == 4
+    for place in ("iterations: ", "dpo.beta: ", "sft.epoch: ", "judge.method: "):
+        assert any(place in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("dpo.beta=0.2", 0.2),
+        ("a=1", 1),
+        ("a=", None),
+        ("a=null", None),
+        ("a=x=y", "x=y"),
+        ("a=[1, 2]", [1, 2]),
+        ("a={b: 1}", {"b": 1}),
+        ("a='1'", "1"),
+        ("a=true", True),
+    ],
+)
+def test_values_of_set_are_yaml(text: str, value: Any) -> None:
+    assert list(parse_overrides([text]).values()) == [value]
+
+
+@pytest.mark.parametrize("text", ["", "beta", "=1", " =1", "a=[1", "a={", "a=2024-13-45", "a=: :"])
+def test_a_set_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="--set"):
+        parse_overrides([text])
+
+
+def test_set_lies_on_top_of_the_recipe(tmp_path: Path) -> None:
+    path = recipe(tmp_path, dpo={"beta": 0.3, "epochs": 2}, iterations=5)
+    config = load_config(path, ["dpo.beta=0.2", "lora.r=3", "iterations=7"], name="other", iterations=1)
+    assert (config.dpo.beta, config.dpo.epochs, config.lora.r, config.iterations) == (0.2, 2, 3, 1)
+    assert (config.name, config.run_dir) == ("other", Path("runs/other"))
+    assert load_config(path).dpo.beta == 0.3
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_another_type_takes_none_of_the_first_ones_settings(tmp_path: Path, order: int) -> None:
+    path = recipe(tmp_path, judge={"method": {"type": "sampled", "samples": 9}})
+    changes = ["judge.method.type=expected", "judge.method.min_mass=0.1"]
+    config = load_config(path, changes[::-1] if order else changes)
+    assert config.judge.method.model_dump() == {"type": "expected", "min_mass": 0.1}
+
+
+def test_a_model_can_be_a_name_or_a_section(tmp_path: Path) -> None:
+    for model in ("a/b", {"name": "a/b", "revision": "v1"}):
+        path = recipe(tmp_path, model=model, prompts={"model": model})
+        config = load_config(path)
+        assert config.model.name == "a/b"
+        assert config.prompts.model == config.model
+        changed = load_config(path, ["model=c/d", "prompts.model=e/f"])
+        assert (changed.model.name, changed.prompts.model and changed.prompts.model.name) == ("c/d", "e/f")
+        changed = load_config(path, ["model.revision=v2", "prompts.model.revision=v3"])
+        assert (changed.model.name, changed.model.revision) == ("a/b", "v2")
+        assert changed.prompts.model is not None
+        assert (changed.prompts.model.name, changed.prompts.model.revision) == ("a/b", "v3")
+
+
+def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sub").mkdir()
+    path = recipe(
+        tmp_path / "sub",
+        model={"name": "m", "chat_template": "t.jinja"},
+        seeds={"ift": "../ift.jsonl", "eft": "/abs/eft.jsonl"},
+        prompts={"file": "p.txt", "template": "mine.md"},
+        judge={"rubric": "rubrics/r.md"},
+    )
+    monkeypatch.chdir("/")
+    config = load_config(path)
+    assert config.seeds.ift == str(tmp_path / "ift.jsonl")
+    assert config.seeds.eft == "/abs/eft.jsonl"
+    assert config.model.chat_template == str(tmp_path / "sub" / "t.jinja")
+    assert config.prompts.file == str(tmp_path / "sub" / "p.txt")
+    assert config.prompts.template == str(tmp_path / "sub" / "mine.md")
+    assert config.judge.rubric == str(tmp_path / "sub" / "rubrics" / "r.md")
+    assert load_config(recipe(tmp_path)).judge.rubric == "additive_5pt"
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", "/abs", "..", ".", "", "a/"])
+def test_a_name_that_is_a_path_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="is a path; expected a plain name"):
+        load_config(recipe(tmp_path), name=name)
+
+
+@pytest.mark.parametrize("changes", [{}, {"name": None}])
+def test_a_run_without_a_name_has_the_recipes(tmp_path: Path, changes: dict[str, Any]) -> None:
+    assert load_config(recipe(tmp_path, **changes)).name == "mine"
+    assert load_config(recipe(tmp_path, **changes), ["name=null"]).run_dir == Path("runs/mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected settings such as"),
+        ("- a\n- b\n", "expected settings such as .* found list"),
+        ("model: [", "not YAML"),
+        ("model: a\n\tb: c\n", "not YAML"),
+        ("model: 2024-13-45\n", "not YAML"),
+        ("seeds: {ift: x}\n", "model: Field required"),
+        ("model: null\nseeds: {ift: x}\n", "model: "),
+        ("model: 3\nseeds: {ift: x}\n", "model: "),
+        ("model: m\nseeds: null\n", "seeds: "),
+        ("model: m\nseeds: [a]\n", "seeds: "),
+        ("model: m\n1: 2\nseeds: {ift: x}\n", "1: "),
+        ("model: m\n", "set seeds.ift or prompts.file"),
+        ("model: m\nseeds: {ift: x}\ndpo: {batch_size: 10, micro_batch_size: 4}\n", "dpo.micro_batch_size=4 does not"),
+        ("model: m\nseeds: {ift: x}\nresponses: {n: 1}\n", "responses.n: "),
+        ("model: m\nseeds: {ift: x}\ndpo: {beta: .nan}\n", "dpo.beta: "),
+        ("model: {name: m, reasoning_tags: ['', '']}\nseeds: {ift: x}\n", "model.reasoning_tags.0: "),
+    ],
+)
+def test_a_recipe_that_cannot_work(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"mine\.yaml: .*{message}"):
+        load_config(recipe(tmp_path, text))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml: No such file"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load_config(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes("model: ä".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"latin\.yaml: not YAML"):
+        load_config(tmp_path / "latin.yaml")
+
+
+def test_changed_settings() -> None:
+    old, new = {"a": 1, "b": {"c": 1, "d": 2}, "e": [1]}, {"a": 1, "b": {"c": 3, "d": 2}, "f": 0}
+    assert changed_settings(old, new) == ["b.c: 1 -> 3", "e: [1] -> None", "f: None -> 0"]
+    assert changed_settings(old, old) == []
