@@ -120,9 +120,9 @@ class IterationStore:
         )
         self._put(name, entry, files=(*entry.files, file), seconds=round(entry.seconds + seconds, 1))
 
-    def finish(self, name: str, summary: Mapping[str, Any] | None = None) -> None:
+    def finish(self, name: str) -> None:
         """Say that a stage is whole."""
-        self._put(name, self.manifest.stages[name], finished=True, summary=dict(summary or {}))
+        self._put(name, self.manifest.stages[name], finished=True)
 
     def finish_with_files(
         self,
@@ -139,8 +139,9 @@ class IterationStore:
         paths = [p for target in made for p in _files(self.path / target)]
         files = [FileEntry(path=p.relative_to(self.path).as_posix(), sha256=file_hash(p)) for p in paths]
         files[0] = files[0].model_copy(update={"counts": dict(counts)})
-        self._put(name, self.manifest.stages[name], files=tuple(files), seconds=round(seconds, 1))
-        self.finish(name, summary)
+        # In one step: files that the manifest names without the word that they are whole would be made again.
+        whole = {"files": tuple(files), "seconds": round(seconds, 1), "summary": dict(summary), "finished": True}
+        self._put(name, self.manifest.stages[name], **whole)
 
     def close(self) -> None:
         """Say that the iteration is whole."""
