@@ -211,8 +211,6 @@ def _explain(error: Any, source: str) -> str:
         close = difflib.get_close_matches(place[-1], known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
         return f"{source}: {where}: no such setting; {hint}"
-    if error["type"] == "union_tag_not_found":
-        return f"{source}: {where}: set {where}.type too; the other settings here depend on it"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{source}: {where + ': ' if where else ''}{message}"
 

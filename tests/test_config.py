@@ -54,7 +54,7 @@ def test_every_setting_is_documented() -> None:
         ("dpo.betta=1", "dpo.betta: no such setting; did you mean beta?"),
         ("prompts.filters.max_word=1", "prompts.filters.max_word: no such setting; did you mean max_words?"),
         ("prompts.model.nam=1", "prompts.model.nam: no such setting; did you mean name?"),
-        ("judge.method.samples=1", "judge.method: set judge.method.type too"),
+        ("judge.method.sample=1", "judge.method.sampled.sample: no such setting; did you mean samples?"),
         ("judge.method={type: sampled, sample: 1}", "no such setting; did you mean samples?"),
         ("judge.method={type: expected, samples: 1}", "judge.method.expected.samples: no such setting; "),
         ("judge.rubrik=x", "judge.rubrik: no such setting; did you mean rubric?"),
@@ -204,3 +204,8 @@ def test_changed_settings() -> None:
     old, new = {"a": 1, "b": {"c": 1, "d": 2}, "e": [1]}, {"a": 1, "b": {"c": 3, "d": 2}, "f": 0}
     assert changed_settings(old, new) == ["b.c: 1 -> 3", "e: [1] -> None", "f: None -> 0"]
     assert changed_settings(old, old) == []
+
+
+def test_a_judge_method_without_a_type_is_sampled(tmp_path: Path) -> None:
+    config = load_config(recipe(tmp_path), ["judge.method.samples=5"])
+    assert config.judge.method == SampledConfig(samples=5)

@@ -1,8 +1,8 @@
 """Judge methods: a new one is a file here and a member of the union below."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from selfreward.errors import TemplateError
 from selfreward.judges.expected import ExpectedConfig, ExpectedJudge
@@ -23,6 +23,11 @@ class JudgeConfig(Model):
     """How verdicts are asked for: ``type: sampled`` or ``type: expected``."""
     sees: Literal["answer", "reasoning_and_answer"] = "answer"
     """What the judge is shown of a model that thinks aloud."""
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _sampled_where_not_said(cls, method: Any) -> Any:
+        return {"type": "sampled", **method} if isinstance(method, dict) else method
 
     def load_rubric(self) -> Rubric:
         """The rubric's file, read and checked."""

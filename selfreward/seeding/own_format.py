@@ -45,7 +45,7 @@ def _ift(row: dict[str, Any], line: int) -> IFTSeed:
     else:
         messages = (
             Message(role="user", content=text_field(row, "instruction")),
-            Message(role="assistant", content=text_field(row, "response")),
+            Message(role="assistant", content=text_field(row, "response").strip()),
         )
     return IFTSeed(id=content_id("ift", line, *(m.content for m in messages)), messages=messages, line=line)
 
@@ -75,7 +75,7 @@ def _eft(row: dict[str, Any], line: int, scale: Scale) -> EFTSeed:
     unknown = frozenset(row) - _EFT_FIELDS - _OPTIONAL
     if unknown:
         raise RowError(f"unknown fields {', '.join(sorted(unknown))}; expected {', '.join(sorted(_EFT_FIELDS))}")
-    instruction, response, rationale = (text_field(row, f) for f in ("instruction", "response", "rationale"))
+    instruction, response, rationale = (text_field(row, f).strip() for f in ("instruction", "response", "rationale"))
     score = row.get("score")
     expected = f"expected a whole number from {scale.min} to {scale.max}"
     if isinstance(score, bool) or not isinstance(score, int | float):

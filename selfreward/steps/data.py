@@ -134,7 +134,12 @@ def judgments(
             Judgment,
             StageKey(
                 version=judging.VERSION,
-                settings={"seed": s.config.seed, "judge": key_settings(config), **engine_settings(s)},
+                settings={
+                    "seed": s.config.seed,
+                    "model": {"reasoning_tags": list(s.config.model.reasoning_tags)},
+                    "judge": key_settings(config),
+                    **engine_settings(s),
+                },
                 inputs={
                     "model": policy.digest,
                     **model_inputs(s),
