@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from selfreward.config import RunConfig, changed_settings, load_config, make_config, models_in, parse_overrides
 from selfreward.errors import ConfigError
+from selfreward.judges.sampled import SampledConfig
 from selfreward.resources import find, names
 
 SMALL = {"model": "some/model", "seeds": {"ift": "ift.jsonl"}}
