@@ -72,7 +72,9 @@ class Reporter:
             new = completed - done
             rate = new / max(now - started, 1e-9)
             left = f", {(total - completed) / rate:.0f} s left" if rate and completed < total else ""
-            print(f"{title}: {completed:.3g}/{total}, {rate:.2g}/s{left}", file=sys.stderr, flush=True)
+            # Training counts in shares of the whole, everything else in units.
+            how_far = f"{completed:.0%}" if total == 1 else f"{completed:.0f}/{total}, {rate:.2g}/s"
+            print(f"{title}: {how_far}{left}", file=sys.stderr, flush=True)
 
         return advance
 

@@ -16,7 +16,6 @@ from selfreward.config import RunConfig
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import ModelConfig, context_length, load_chat
 from selfreward.engines.protocol import Engine
-from selfreward.engines.transformers import TransformersEngine
 from selfreward.errors import StageError
 from selfreward.models import ModelRef, resolve_model
 from selfreward.progress import Advance, Reporter
@@ -95,7 +94,7 @@ class Session:
         if self._open is not None and self._open[0] == wanted:
             return self._open[1]
         self.close_engine()
-        self._open = (wanted, TransformersEngine(model, self.config.engine, adapter))
+        self._open = (wanted, self.config.engine.open(model, adapter))
         return self._open[1]
 
     def close_engine(self) -> None:

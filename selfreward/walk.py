@@ -9,7 +9,6 @@ from pydantic import TypeAdapter
 
 from selfreward.errors import StoreError
 from selfreward.pair_rules import PairRuleConfig
-from selfreward.pair_rules.best_worst import best_worst
 from selfreward.pair_rules.scored import usable_responses
 from selfreward.query import Found, Kind, fetch, find_item
 from selfreward.records import EFTSeed, Example, IFTSeed, Judgment, Model, PreferencePair, Prompt, Response
@@ -160,7 +159,7 @@ def _decision(
         return Decision(rule=settings, outcome="open")
     usable, _ = usable_responses(responses, judgments, rule.min_readable)
     scores = [s.score for s in usable]
-    found = best_worst(usable, rule)
+    found = rule.choose(usable)
     # The rule sees no prompts; one that it would have paired was kept out for what its own text spells.
     reason = found if isinstance(found, str) else "special_tokens"
     difference = max(scores) - min(scores) if scores else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from selfreward.engines.loading import DType, ModelConfig, context_length, load_chat, load_weights
-from selfreward.engines.protocol import Answer, Completion, NextToken, Request, Sampling
+from selfreward.engines.protocol import Answer, Completion, Engine, NextToken, Request, Sampling
 from selfreward.errors import EngineError
 from selfreward.records import Model, NotInKey, derive_seed
 
@@ -36,6 +36,10 @@ class TransformersConfig(Model):
     """``auto``: bfloat16 on accelerators, float32 on CPUs."""
     max_context: int | None = Field(default=None, ge=16)
     """Most tokens of prompt and completion together; the model's own limit where not set."""
+
+    def open(self, model: ModelConfig, adapter: Path | None) -> Engine:
+        """An engine that answers as the model with the adapter over it."""
+        return TransformersEngine(model, self, adapter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from selfreward.errors import TemplateError
-from selfreward.judges.expected import ExpectedConfig, ExpectedJudge
+from selfreward.judges.expected import ExpectedConfig
 from selfreward.judges.protocol import Judge
-from selfreward.judges.sampled import SampledConfig, SampledJudge
+from selfreward.judges.sampled import SampledConfig
 from selfreward.records import Model, NotInKey
 from selfreward.templates import Rubric, load_rubric
 
@@ -40,7 +40,4 @@ class JudgeConfig(Model):
 
 def build_judge(config: JudgeConfig, reasoning_tags: tuple[str, str]) -> Judge:
     """The judge that a config describes."""
-    rubric = config.load_rubric()
-    if isinstance(config.method, ExpectedConfig):
-        return ExpectedJudge(config.method, rubric)
-    return SampledJudge(config.method, rubric, reasoning_tags)
+    return config.method.build(config.load_rubric(), reasoning_tags)

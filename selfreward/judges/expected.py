@@ -15,7 +15,7 @@ from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Engine, NextToken, Request
 from selfreward.errors import EngineError
 from selfreward.judges.asking import ask, questions
-from selfreward.judges.protocol import Candidate
+from selfreward.judges.protocol import Candidate, Judge
 from selfreward.judges.verdict import verdict_line
 from selfreward.records import EFTSeed, Judgment, Message, Model, content_id
 from selfreward.templates import Rubric
@@ -27,6 +27,10 @@ class ExpectedConfig(Model):
     type: Literal["expected"] = "expected"
     min_mass: float = Field(default=0.2, ge=0, le=1)
     """A verdict is unreadable where less probability than this falls on the scale's scores."""
+
+    def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Judge:
+        """The judge. It never writes, so it has no reasoning to set apart."""
+        return ExpectedJudge(self, rubric)
 
 
 class ExpectedJudge:

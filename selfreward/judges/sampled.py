@@ -8,7 +8,7 @@ from pydantic import Field
 
 from selfreward.engines.protocol import Answer, Engine, Request, Sampling
 from selfreward.judges.asking import ask, questions
-from selfreward.judges.protocol import Candidate
+from selfreward.judges.protocol import Candidate, Judge
 from selfreward.judges.verdict import read_score, verdict_line
 from selfreward.reasoning import split_reasoning
 from selfreward.records import EFTSeed, Judgment, Message, Model, NotInKey, content_id, derive_seed
@@ -29,6 +29,10 @@ class SampledConfig(Model):
     """Most tokens of one judgment."""
     retries: Annotated[int, NotInKey] = Field(default=1, ge=0)
     """How often an unreadable judgment is asked for again."""
+
+    def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Judge:
+        """The judge. What it thinks aloud, between the tags, is no verdict."""
+        return SampledJudge(self, rubric, reasoning_tags)
 
 
 @dataclass(slots=True)

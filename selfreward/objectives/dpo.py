@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from selfreward.objectives.optimiser import OptimiserConfig, trl_arguments
+from selfreward.records import Message
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,31 +27,27 @@ class DPOConfig(OptimiserConfig):
     max_length: int = Field(default=1024, ge=16)
     """Longest prompt with response in tokens; pairs with a longer side are left out, never cut."""
 
+    def fits(self, pair: dict[str, Any], chat: Chat) -> bool:
+        """Whether both sides, with the prompt, are within ``max_length`` tokens."""
+        question = [Message.model_validate(turn) for turn in pair["prompt"]]
+        sides = [[*question, *map(Message.model_validate, pair[side])] for side in ("chosen", "rejected")]
+        return max(map(len, chat.encode(sides, open_turn=False))) <= self.max_length
 
-def fits(pair: dict[str, Any], chat: Chat, max_length: int) -> bool:
-    """Whether both sides of a pair are within ``max_length`` tokens as TRL tokenises them."""
-    from selfreward.records import Message
+    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+        """TRL's DPOTrainer over pairs that fit.
 
-    question = [Message.model_validate(turn) for turn in pair["prompt"]]
-    sides = [[*question, *map(Message.model_validate, pair[side])] for side in ("chosen", "rejected")]
-    return max(map(len, chat.encode(sides, open_turn=False))) <= max_length
+        ``model`` is a PeftModel and no reference model is given, so TRL freezes a copy of its adapter: M_t is the
+        reference and the root model is in memory once.
+        """
+        import trl
 
-
-def dpo_trainer(config: DPOConfig, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
-    """TRL's DPOTrainer over pairs that fit.
-
-    ``model`` is a PeftModel and no reference model is given, so TRL freezes a copy of its adapter: M_t is the
-    reference and the root model is in memory once.
-    """
-    import trl
-
-    pairs = data.select_columns(["prompt", "chosen", "rejected"])
-    if chat.template_kwargs:
-        pairs = pairs.add_column("chat_template_kwargs", [dict(chat.template_kwargs)] * len(pairs))
-    arguments = trl.DPOConfig(
-        **trl_arguments(config, output_dir, seed),
-        learning_rate=config.learning_rate,
-        beta=config.beta,
-        max_length=config.max_length,
-    )
-    return trl.DPOTrainer(model=model, args=arguments, train_dataset=pairs, processing_class=chat.tokenizer)
+        pairs = data.select_columns(["prompt", "chosen", "rejected"])
+        if chat.template_kwargs:
+            pairs = pairs.add_column("chat_template_kwargs", [dict(chat.template_kwargs)] * len(pairs))
+        arguments = trl.DPOConfig(
+            **trl_arguments(self, output_dir, seed),
+            learning_rate=self.learning_rate,
+            beta=self.beta,
+            max_length=self.max_length,
+        )
+        return trl.DPOTrainer(model=model, args=arguments, train_dataset=pairs, processing_class=chat.tokenizer)

@@ -28,20 +28,23 @@ class SFTConfig(OptimiserConfig):
     max_tokens: int | None = Field(default=None, ge=1)
     """Take a random part of the seeds of at most this many tokens; all of them where not set."""
 
+    def fits(self, example: dict[str, Any], chat: Chat) -> bool:
+        """Always: examples that are too long were left out when they were made."""
+        return True
 
-def sft_trainer(config: SFTConfig, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
-    """TRL's SFTTrainer over tokenised examples (columns ``input_ids``, ``response_start``)."""
-    import trl
+    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+        """TRL's SFTTrainer over tokenised examples (columns ``input_ids``, ``response_start``)."""
+        import trl
 
-    def labelled(example: dict[str, Any]) -> dict[str, Any]:
-        start = example["response_start"]
-        return {"labels": [-100] * start + example["input_ids"][start:]}
+        def labelled(example: dict[str, Any]) -> dict[str, Any]:
+            start = example["response_start"]
+            return {"labels": [-100] * start + example["input_ids"][start:]}
 
-    tokenised = data.map(labelled).select_columns(["input_ids", "labels"])
-    arguments = trl.SFTConfig(
-        **trl_arguments(config, output_dir, seed),
-        learning_rate=config.learning_rate,
-        max_length=None,  # rows too long were refused when the examples were made
-        packing=False,
-    )
-    return trl.SFTTrainer(model=model, args=arguments, train_dataset=tokenised, processing_class=chat.tokenizer)
+        tokenised = data.map(labelled).select_columns(["input_ids", "labels"])
+        arguments = trl.SFTConfig(
+            **trl_arguments(self, output_dir, seed),
+            learning_rate=self.learning_rate,
+            max_length=None,
+            packing=False,
+        )
+        return trl.SFTTrainer(model=model, args=arguments, train_dataset=tokenised, processing_class=chat.tokenizer)

@@ -20,6 +20,10 @@ class BestWorstConfig(Model):
     content: Literal["answer", "reasoning_and_answer"] = "answer"
     """What of a response that thinks aloud is trained on."""
 
+    def choose(self, scored: Sequence[Scored]) -> tuple[Scored, Scored] | str:
+        """See :func:`best_worst`."""
+        return best_worst(scored, self)
+
 
 def best_worst(scored: Sequence[Scored], config: BestWorstConfig) -> tuple[Scored, Scored] | str:
     """(chosen, rejected) among one prompt's responses, or the reason why there is no pair.

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from selfreward.engines.chat import Chat
 from selfreward.pair_rules import PairRuleConfig
-from selfreward.pair_rules.best_worst import best_worst
 from selfreward.pair_rules.scored import Scored, usable_responses
 from selfreward.records import Judgment, Message, PreferencePair, Prompt, Response, content_id
 from selfreward.stages.shard import Shard
@@ -36,7 +35,7 @@ def build_pairs(
     for prompt in prompts:
         usable, unusable = usable_responses(by_prompt[prompt.id], verdicts[prompt.id], config.min_readable)
         counts.update({f"unusable.{reason}": n for reason, n in unusable.items()})
-        found = "special_tokens" if chat.spells_special(prompt.text) else best_worst(usable, config)
+        found = "special_tokens" if chat.spells_special(prompt.text) else config.choose(usable)
         if isinstance(found, str):
             counts[f"drop.{found}"] += 1
         else:

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any
 from selfreward.engines.loading import ModelConfig, load_chat, load_weights
 from selfreward.errors import SelfRewardError, TrainingError
 from selfreward.objectives import ObjectiveConfig
-from selfreward.objectives.dpo import DPOConfig, dpo_trainer, fits
 from selfreward.objectives.optimiser import LoraConfig
-from selfreward.objectives.sft import sft_trainer
 from selfreward.records import Model
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from transformers import Trainer
 
     from selfreward.engines.chat import Chat
 
@@ -114,44 +113,15 @@ def _failure(code: int, log: Path) -> str:
 
 
 def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
-    import torch
-    from peft import LoraConfig as PeftLoraConfig
-    from peft import PeftModel, get_peft_model
     from transformers import set_seed
 
     job = TrainingJob.model_validate_json((out / "job.json").read_text(encoding="utf-8"))
     chat = load_chat(job.model)
     data, counts = _load_data(job, chat, str(out / "scratch"))
     set_seed(job.seed)
-    weights: Any = load_weights(job.model, "auto")
-    if job.adapter is not None:
-        model: Any = PeftModel.from_pretrained(weights, job.adapter, is_trainable=True)
-    else:
-        lora = PeftLoraConfig(
-            task_type="CAUSAL_LM",
-            r=job.lora.r,
-            lora_alpha=job.lora.alpha,
-            lora_dropout=job.lora.dropout,
-            target_modules=(
-                job.lora.target_modules if isinstance(job.lora.target_modules, str) else list(job.lora.target_modules)
-            ),
-        )
-        model = get_peft_model(weights, lora)
-    build: Any = dpo_trainer if isinstance(job.objective, DPOConfig) else sft_trainer
-    trainer = build(job.objective, model, chat, data, str(out / "trainer"), job.seed)
+    trainer: Any = job.objective.trainer(_load_policy(job), chat, data, str(out / "trainer"), job.seed)
     trainer.add_callback(_reporter(say))
-    try:
-        trainer.train()
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            "out of memory in training; run the same command again with "
-            f"--set {job.objective.type}.micro_batch_size={max(1, job.objective.micro_batch_size // 2)}"
-        ) from error
-    steps = [entry for entry in trainer.state.log_history if "loss" in entry]
-    if not steps or any(not math.isfinite(entry["loss"]) for entry in steps):
-        raise TrainingError(
-            f"the loss was not a number; try a lower {job.objective.type}.learning_rate. The parent model is untouched"
-        )
+    steps = _train(trainer, job.objective)
     trainer.model.save_pretrained(str(out / "adapter"), selected_adapters=["default"], safe_serialization=True)
     (out / "adapter" / "README.md").unlink(missing_ok=True)  # PEFT's empty model card, with a local path in it
     _settle_adapter_config(out / "adapter" / "adapter_config.json", job.model.name)
@@ -159,6 +129,43 @@ def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
     (out / "training.jsonl").write_text(lines, encoding="utf-8")
     result = TrainingResult(counts=counts, steps=steps)
     (out / _RESULT).write_text(result.model_dump_json(), encoding="utf-8")
+
+
+def _load_policy(job: TrainingJob) -> Any:
+    """The root model with the parent's adapter over it, or a new one."""
+    from peft import LoraConfig as PeftLoraConfig
+    from peft import PeftModel, get_peft_model
+
+    weights: Any = load_weights(job.model, "auto")
+    if job.adapter is not None:
+        return PeftModel.from_pretrained(weights, job.adapter, is_trainable=True)
+    modules = job.lora.target_modules
+    lora = PeftLoraConfig(
+        task_type="CAUSAL_LM",
+        r=job.lora.r,
+        lora_alpha=job.lora.alpha,
+        lora_dropout=job.lora.dropout,
+        target_modules=modules if isinstance(modules, str) else list(modules),
+    )
+    return get_peft_model(weights, lora)
+
+
+def _train(trainer: Trainer, objective: ObjectiveConfig) -> list[dict[str, float]]:
+    import torch
+
+    try:
+        trainer.train()
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            "out of memory in training; run the same command again with "
+            f"--set {objective.type}.micro_batch_size={max(1, objective.micro_batch_size // 2)}"
+        ) from error
+    steps = [entry for entry in trainer.state.log_history if "loss" in entry]
+    if not steps or any(not math.isfinite(entry["loss"]) for entry in steps):
+        raise TrainingError(
+            f"the loss was not a number; try a lower {objective.type}.learning_rate. The parent model is untouched"
+        )
+    return steps
 
 
 def _settle_adapter_config(path: Path, model: str) -> None:
@@ -173,19 +180,14 @@ def _settle_adapter_config(path: Path, model: str) -> None:
 def _load_data(job: TrainingJob, chat: Chat, scratch: str) -> tuple[Dataset, Counter[str]]:
     from datasets import Dataset
 
-    data = Dataset.from_parquet(list(job.data), cache_dir=scratch)
-    counts = Counter(rows=len(data))
-    if isinstance(job.objective, DPOConfig):
-        longest = job.objective.max_length
-        data = data.filter(lambda pair: fits(pair, chat, longest))
-        counts["drop.too_long"] = counts["rows"] - len(data)
-        counts["rows"] = len(data)
+    rows = Dataset.from_parquet(list(job.data), cache_dir=scratch)
+    data = rows.filter(lambda row: job.objective.fits(row, chat))
     if not len(data):
         raise TrainingError(
-            f"nothing to train on: all {counts['drop.too_long']} rows are longer than "
-            f"{job.objective.type}.max_length={job.objective.max_length} tokens; raise it"
+            f"nothing to train on: all {len(rows)} rows are longer than {job.objective.type}.max_length="
+            f"{job.objective.max_length} tokens; raise it"
         )
-    return data, counts
+    return data, Counter({"rows": len(data), "drop.too_long": len(rows) - len(data)})
 
 
 def _reporter(say: Callable[[dict[str, Any]], None]) -> Any:

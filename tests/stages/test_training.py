@@ -68,7 +68,7 @@ def test_sft_reports_steps_and_saves_a_sorted_adapter(job: Callable[..., Trainin
     assert seen == [(n, 6) for n in range(1, 7)]
     assert len(result.steps) == 6
     assert result.steps[-1]["loss"] < result.steps[0]["loss"]
-    assert result.counts == {"rows": 4}
+    assert result.counts == {"rows": 4, "drop.too_long": 0}
     config = json.loads((tmp_path / "out/adapter/adapter_config.json").read_text())
     assert config["target_modules"] == sorted(config["target_modules"])
     assert config["r"] == 2
