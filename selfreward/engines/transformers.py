@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -87,8 +88,8 @@ class TransformersEngine:
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
         """See :class:`~selfreward.engines.protocol.Engine`. Batches are formed by length within this one call."""
         encoded = self._encode(requests)
-        fitting = self._fitting(encoded, sampling.max_tokens)
-        yield from ((i, Answer(len(encoded[i]), ())) for i in range(len(encoded)) if i not in set(fitting))
+        fitting, too_long = self._sort_out(encoded, sampling.max_tokens)
+        yield from ((i, Answer(len(encoded[i]), ())) for i in too_long)
         prefix = self._shared_prefix([encoded[i] for i in fitting])
         per_batch = max(1, self._config.batch_size // sampling.n)
         for number, batch in enumerate(_even_batches(fitting, encoded, per_batch)):
@@ -103,12 +104,12 @@ class TransformersEngine:
         import torch
 
         encoded = self._encode(requests)
-        fitting = self._fitting(encoded, 1)
-        yield from ((i, NextToken(len(encoded[i]), ())) for i in range(len(encoded)) if i not in set(fitting))
+        fitting, too_long = self._sort_out(encoded, 1)
+        yield from ((i, NextToken(len(encoded[i]), ())) for i in too_long)
         prefix = self._shared_prefix([encoded[i] for i in fitting])
         for batch in _even_batches(fitting, encoded, self._config.judge_batch_size):
             ids, mask = self._pad([encoded[i] for i in batch], len(prefix.ids))
-            with torch.inference_mode():
+            with torch.inference_mode(), _memory_for("judge_batch_size", ids):
                 positions = (mask.cumsum(-1) - 1).clamp(min=0)
                 logits = self._model(
                     input_ids=ids[:, len(prefix.ids) :],
@@ -133,8 +134,13 @@ class TransformersEngine:
     def _encode(self, requests: Sequence[Request]) -> list[list[int]]:
         return self.chat.encode([r.messages for r in requests], [r.prefill for r in requests])
 
-    def _fitting(self, encoded: Sequence[Sequence[int]], new_tokens: int) -> list[int]:
-        return [i for i, ids in enumerate(encoded) if len(ids) + new_tokens <= self.context]
+    def _sort_out(self, encoded: Sequence[Sequence[int]], new_tokens: int) -> tuple[list[int], list[int]]:
+        """Positions of the requests that fit the context, and of those that do not."""
+        fitting: list[int] = []
+        too_long: list[int] = []
+        for i, ids in enumerate(encoded):
+            (fitting if len(ids) + new_tokens <= self.context else too_long).append(i)
+        return fitting, too_long
 
     def _generate_batch(
         self, encoded: list[list[int]], prefix: _Prefix, sampling: Sampling, seed: int
@@ -143,21 +149,19 @@ class TransformersEngine:
 
         ids, mask = self._pad(encoded, len(prefix.ids))
         ids, mask = ids.repeat_interleave(sampling.n, 0), mask.repeat_interleave(sampling.n, 0)
-        try:
-            with torch.inference_mode(), torch.random.fork_rng(devices=self._rng_devices()):
-                torch.manual_seed(seed)
-                out = self._model.generate(
-                    input_ids=ids,
-                    attention_mask=mask,
-                    past_key_values=prefix.cache_for(len(ids)),
-                    generation_config=self._generation_config(sampling),
-                    **({"tokenizer": self.chat.tokenizer} if sampling.stop else {}),
-                )
-        except torch.OutOfMemoryError as error:
-            raise EngineError(
-                f"out of memory with {len(ids)} sequences of up to {ids.shape[1] + sampling.max_tokens} tokens; run "
-                f"the same command again with --set engine.batch_size={max(1, len(ids) // 2)} (finished work is kept)"
-            ) from error
+        with (
+            torch.inference_mode(),
+            torch.random.fork_rng(devices=self._rng_devices()),
+            _memory_for("batch_size", ids, sampling.max_tokens),
+        ):
+            torch.manual_seed(seed)
+            out = self._model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                past_key_values=prefix.cache_for(len(ids)),
+                generation_config=self._generation_config(sampling),
+                **({"tokenizer": self.chat.tokenizer} if sampling.stop else {}),
+            )
         rows: list[list[int]] = out[:, ids.shape[1] :].tolist()
         return rows
 
@@ -241,6 +245,21 @@ class TransformersEngine:
 
     def _rng_devices(self) -> list[int]:
         return [self._model.device.index or 0] if self._model.device.type == "cuda" else []
+
+
+@contextmanager
+def _memory_for(setting: str, ids: torch.Tensor, new_tokens: int = 0) -> Iterator[None]:
+    """Turns an out-of-memory into an error that names the setting to lower."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        rows, length = ids.shape
+        raise EngineError(
+            f"out of memory with {rows} sequences of up to {length + new_tokens} tokens; run the same command again "
+            f"with --set engine.{setting}={max(1, rows // 2)} (finished work is kept)"
+        ) from error
 
 
 def _even_batches(indices: Sequence[int], encoded: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:

@@ -13,6 +13,7 @@ from selfreward.engines.chat import Chat
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Answer, NextToken, Request, Sampling
 from selfreward.engines.transformers import TransformersConfig, TransformersEngine
+from selfreward.errors import EngineError
 from selfreward.records import Message
 
 pytestmark = pytest.mark.slow
@@ -331,3 +332,19 @@ def test_an_adapter_acts_and_merging_it_changes_nothing(
             logits = unmerged(input_ids=torch.tensor([ids])).logits[0, -1]
         assert list(found.logprobs) == pytest.approx(logits.log_softmax(-1)[digits].tolist(), abs=1e-4)
     adapted.close()
+
+
+def test_out_of_memory_names_the_setting_to_lower(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    engine = TransformersEngine(ModelConfig(name=str(tiny_model)), TransformersConfig(batch_size=8), None)
+
+    def no_memory(*arguments: object, **options: object) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(engine._model, "generate", no_memory)
+    with pytest.raises(EngineError, match=r"engine\.batch_size=1 \(finished work is kept\)"):
+        list(engine.generate(REQUESTS[:2], Sampling(max_tokens=4)))
+    monkeypatch.setattr(engine._model, "forward", no_memory)
+    with pytest.raises(EngineError, match=r"engine\.judge_batch_size=1"):
+        list(engine.next_token(REQUESTS[:2], [5, 6]))
