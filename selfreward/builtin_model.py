@@ -63,7 +63,7 @@ def builtin_directory() -> Path:
     except OSError as error:
         raise ModelError(
             f"{target}: the builtin model could not be written there: {error}. "
-            "Free about 600 MB, or point SELFREWARD_CACHE to a directory that can be written."
+            "Free about 540 MB, or point SELFREWARD_CACHE to a directory that can be written."
         ) from error
     return target
 

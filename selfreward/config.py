@@ -19,7 +19,7 @@ from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
 from selfreward.objectives.sft import SFTConfig
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
-from selfreward.records import Model, NotInKey
+from selfreward.records import Frozen, NotInKey
 from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
 
@@ -29,7 +29,7 @@ _NAMES_OR_PATHS = ("judge.rubric", "prompts.template")
 """Settings that name a packaged file, or give the path of one that ends in .md."""
 
 
-class SeedsConfig(Model):
+class SeedsConfig(Frozen):
     """The user's own examples."""
 
     ift: str | None = None
@@ -38,7 +38,7 @@ class SeedsConfig(Model):
     """JSONL with ``instruction``, ``response``, ``rationale`` and ``score``."""
 
 
-class RunConfig(Model):
+class RunConfig(Frozen):
     """Everything a run depends on."""
 
     name: Annotated[str | None, NotInKey] = None
@@ -117,7 +117,7 @@ def load_config(
     if not isinstance(data, dict):
         raise ConfigError(f"{recipe}: expected settings such as `model: …`, found {type(data).__name__}")
     _resolve_paths(data, recipe.parent)
-    changes = dict(_parse_override(text) for text in overrides)
+    changes = parse_overrides(overrides)
     if name is not None:
         changes["name"] = name
     if iterations is not None:

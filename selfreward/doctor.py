@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from selfreward.builtin_model import DIRECTORY_NAME, RECORD_NAME, cache_root
-from selfreward.records import Model
+from selfreward.records import Frozen
 
 _GIB = 1 << 30
 _LEAST_DISK = 2 * _GIB
@@ -18,7 +18,7 @@ _CORE = ("torch", "transformers", "trl", "peft", "datasets", "pyarrow", "duckdb"
 _OLDEST_PYTHON = (3, 11)
 
 
-class Check(Model):
+class Check(Frozen):
     """One thing that was looked at."""
 
     name: str

@@ -49,6 +49,7 @@ def recipe_text(name: str, recipe: Path) -> str:
     """The demo's settings under another name, on local seeds, with each setting's documentation above it."""
     demo = yaml.safe_load(find("recipes", "demo.yaml").read_text(encoding="utf-8"))
     demo.pop("description", None)
+    demo["sft"].pop("max_tokens")  # the demo is in a hurry; own seeds are there to be used, all of them
     settings = {"name": name, **demo, "seeds": {"ift": "seeds/ift.jsonl", "eft": "seeds/eft.jsonl"}}
     return _HEAD.format(recipe=recipe) + "\n".join(_commented(settings, [RunConfig], "")) + "\n"
 

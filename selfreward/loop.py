@@ -41,13 +41,11 @@ def self_rewarding(s: Session) -> Policy:
 def supervised_fine_tuning(s: Session) -> Policy:
     """Iteration 0: M0 -> M1. Without seeds, or where the recipe says so, M1 is M0."""
     it = steps.begin_iteration(s, 0)
-    ift, eft = steps.seeds(s, it)
-    policy = Policy("M1", None, "root")
+    ift, eft = steps.store_seeds(s, it)
     if s.config.sft.enabled and (ift or eft):
-        examples = steps.examples(s, it, ift, eft)
-        policy = steps.sft(s, it, examples)
+        policy = steps.train_sft(s, it, steps.build_examples(s, it, ift, eft))
     else:
-        steps.no_sft(it)
+        policy = steps.skip_sft(it)
     steps.finish_iteration(s, it)
     return policy
 
@@ -55,10 +53,10 @@ def supervised_fine_tuning(s: Session) -> Policy:
 def self_reward(s: Session, t: int, policy: Policy) -> Policy:
     """Iteration t: M_t writes prompts, answers each N times, judges its answers, and is trained on the pairs."""
     it = steps.begin_iteration(s, t)
-    prompts = steps.prompts(s, it, policy)
-    responses = steps.responses(s, it, policy, prompts)
-    judgments = steps.judgments(s, it, policy, prompts, responses)
-    pairs = steps.pairs(s, it, prompts, responses, judgments)
-    policy = steps.dpo(s, it, policy, pairs)
+    prompts = steps.write_prompts(s, it, policy)
+    responses = steps.write_responses(s, it, policy, prompts)
+    judgments = steps.judge_responses(s, it, policy, prompts, responses)
+    pairs = steps.build_pairs(s, it, prompts, responses, judgments)
+    policy = steps.train_dpo(s, it, policy, pairs)
     steps.finish_iteration(s, it)
     return policy

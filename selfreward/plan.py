@@ -18,7 +18,7 @@ from selfreward.errors import ConfigError
 from selfreward.judges.sampled import SampledConfig
 from selfreward.models import resolve_model
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
-from selfreward.records import EFTSeed, IFTSeed, Model
+from selfreward.records import EFTSeed, Frozen, IFTSeed
 from selfreward.seeding.prompt_file import read_prompts
 from selfreward.storage.run import RUN, RunStore
 from selfreward.templates import load_prompt_template
@@ -30,7 +30,7 @@ _REQUESTS_A_PROMPT = 2
 """Typically; the other half is filtered out."""
 
 
-class StagePlan(Model):
+class StagePlan(Frozen):
     """One stage of one iteration; maxima in ``most_*``."""
 
     stage: str
@@ -44,7 +44,7 @@ class StagePlan(Model):
     """On disk; None where the model's size is not known yet."""
 
 
-class Plan(Model):
+class Plan(Frozen):
     """A whole run."""
 
     name: str

@@ -14,9 +14,9 @@ from typing import Any, Literal, TypeVar, get_args
 from selfreward.errors import StoreError
 from selfreward.records import (
     EFTSeed,
+    Frozen,
     IFTSeed,
     Judgment,
-    Model,
     PreferencePair,
     Prompt,
     Record,
@@ -56,7 +56,7 @@ _PAIR_ORDER: dict[PairSort, tuple[str, bool]] = {
 _MOST_NAMED = 5
 
 
-class PairRow(Model):
+class PairRow(Frozen):
     """A pair as a list shows it. Lengths are in generated tokens."""
 
     id: str
@@ -72,7 +72,7 @@ class PairRow(Model):
     retokenised: bool
 
 
-class IterationRow(Model):
+class IterationRow(Frozen):
     """An iteration in a few numbers; None where it has no such thing (yet)."""
 
     iteration: int
@@ -92,7 +92,7 @@ class IterationRow(Model):
     adapter: str | None
 
 
-class Found(Model):
+class Found(Frozen):
     """Where an item is."""
 
     kind: Kind

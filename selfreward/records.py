@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 
-class Model(BaseModel):
+class Frozen(BaseModel):
     """Frozen base of all records and settings: unknown fields are refused, field docstrings are the documentation."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
@@ -21,14 +21,14 @@ class NotInKey:
     """Marks a setting that does not change what a stage makes: ``Annotated[int, NotInKey]``."""
 
 
-def key_settings(settings: Model) -> dict[str, Any]:
+def key_settings(settings: Frozen) -> dict[str, Any]:
     """The settings that a stage's key is made of, as JSON values: all but those marked :class:`NotInKey`."""
     plain = settings.model_dump(mode="json")
     key = {}
     for name, field_info in type(settings).model_fields.items():
         if NotInKey not in field_info.metadata:
             value = getattr(settings, name)
-            key[name] = key_settings(value) if isinstance(value, Model) else plain[name]
+            key[name] = key_settings(value) if isinstance(value, Frozen) else plain[name]
     return key
 
 
@@ -44,12 +44,12 @@ def derive_seed(run_seed: int, *place: str | int) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-class Message(Model):
+class Message(Frozen):
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class Record(Model):
+class Record(Frozen):
     """What a stage stores: a row with an id."""
 
     id: str

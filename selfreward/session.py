@@ -57,6 +57,11 @@ class Policy:
     digest: str
     """Hash of the adapter's files; ``root`` where there is none."""
 
+    @classmethod
+    def root(cls, label: str) -> Policy:
+        """The root model alone."""
+        return cls(label, None, "root")
+
 
 class Session:
     """What the loop works with."""
@@ -72,18 +77,23 @@ class Session:
         return resolve_model(self.config.model.name, self.config.model.revision)
 
     @cached_property
+    def model(self) -> ModelConfig:
+        """The root model's settings, held to the very commit that was found: a branch may move while a run goes on."""
+        return self.config.model.model_copy(update={"revision": self.root.revision})
+
+    @cached_property
     def chat(self) -> Chat:
         """The policy's tokenizer and chat template; needs no weights."""
-        return load_chat(self.config.model)
+        return load_chat(self.model)
 
     @cached_property
     def context(self) -> int:
         """Most tokens that the policy can take at once."""
-        return context_length(self.config.model, self.config.engine.max_context)
+        return context_length(self.model, self.config.engine.max_context)
 
     def engine(self, policy: Policy) -> Engine:
         """The engine that answers as this policy; opened once, whatever stages ask for it."""
-        return self._engine(self.config.model, policy.adapter)
+        return self._engine(self.model, policy.adapter)
 
     def fixed_engine(self, model: ModelConfig) -> Engine:
         """The engine of a model that is not trained."""
@@ -171,6 +181,16 @@ def _came_out_empty(iteration: IterationStore, name: str, entry: StageEntry) -> 
         f"{iteration.path}: {name} came out empty ({counted}). Earlier stages are kept; change the settings of {name} "
         "and run the same command again"
     )
+
+
+def at_once(make: Callable[[], Shard[R]]) -> Work[R]:
+    """Work that is one shard, all or nothing."""
+
+    def work(stored: Stored[R]) -> Iterator[Shard[R]]:
+        if not stored.entry.files:
+            yield make()
+
+    return work
 
 
 def over(inputs: Iterable[T], size: int, step: Callable[[Sequence[T], int], Shard[R]]) -> Work[R]:

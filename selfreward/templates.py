@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError, field_validator, model_validator
 
 from selfreward.errors import TemplateError
-from selfreward.records import Model
+from selfreward.records import Frozen
 from selfreward.resources import find
 
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n(.*)\Z", re.DOTALL)
@@ -19,7 +19,7 @@ _PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _TAG = re.compile(r"<[\s/]*([a-z_][\w-]*)[^<>]*>", re.IGNORECASE)
 
 
-class Scale(Model):
+class Scale(Frozen):
     """Whole scores from ``min`` to ``max``."""
 
     min: int
@@ -37,14 +37,14 @@ class Scale(Model):
         return range(self.min, self.max + 1)
 
 
-class Golden(Model):
+class Golden(Frozen):
     """A reply as a judge should write it, and the score that must be read from it."""
 
     reply: str
     score: float
 
 
-class FrontMatter(Model):
+class FrontMatter(Frozen):
     """What every template says of itself."""
 
     name: str

@@ -11,12 +11,12 @@ from selfreward.errors import StoreError
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.scored import usable_responses
 from selfreward.query import Found, Kind, fetch, find_item
-from selfreward.records import EFTSeed, Example, IFTSeed, Judgment, Model, PreferencePair, Prompt, Response
+from selfreward.records import EFTSeed, Example, Frozen, IFTSeed, Judgment, PreferencePair, Prompt, Response
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
 
 
-class Shot(Model):
+class Shot(Frozen):
     """A task that a prompt was written after."""
 
     id: str
@@ -25,7 +25,7 @@ class Shot(Model):
     text: str
 
 
-class Candidate(Model):
+class Candidate(Frozen):
     """A response with all its verdicts."""
 
     response: Response
@@ -37,7 +37,7 @@ class Candidate(Model):
     """Why it can be in no pair: truncated, empty, special_tokens or unjudged."""
 
 
-class Decision(Model):
+class Decision(Frozen):
     """What the pair rule made of the candidates."""
 
     rule: dict[str, Any]
@@ -49,7 +49,7 @@ class Decision(Model):
     """Between the best and the worst usable score."""
 
 
-class PromptWalk(Model):
+class PromptWalk(Frozen):
     """A prompt and everything that came of it. ``item`` is the record that was asked about."""
 
     item: str
@@ -62,7 +62,7 @@ class PromptWalk(Model):
     pair: PreferencePair | None
 
 
-class SeedWalk(Model):
+class SeedWalk(Frozen):
     """A seed and what it was used for."""
 
     item: str

@@ -20,7 +20,7 @@ from selfreward.errors import TrainingError
 from selfreward.records import PreferencePair, Prompt, Response
 from selfreward.resources import find
 from selfreward.storage.catalogue import RunStatus, follow, is_running, run_status
-from selfreward.storage.run import RunStore
+from selfreward.storage.run import RunStore, lock_run
 from selfreward.terminal import render
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -205,7 +205,7 @@ def test_status(command: Command, unfinished_run: RunStore) -> None:
     assert "small: 2 of 3 iterations finished; no process is working on it" in out
     assert "run_finished" in out
     lines = [line.split() for line in out.splitlines()]
-    assert ["1", "responses", "9/9", "9", "2", "finished"] in lines
+    assert ["1", "responses", "100%", "9", "2", "finished"] in lines
     assert [line[1] for line in lines if line[:1] == ["2"]] == [
         "prompts",
         "responses",
@@ -271,10 +271,10 @@ def test_a_run_is_followed_until_its_lock_is_free(finished_run: RunStore) -> Non
 
 
 def test_looking_does_not_need_or_take_the_lock(finished_run: RunStore) -> None:
-    with finished_run.lock():
+    with lock_run(finished_run.path):
         assert is_running(finished_run.path)
     assert not is_running(finished_run.path)
-    with finished_run.lock():
+    with lock_run(finished_run.path):
         pass
 
 

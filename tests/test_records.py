@@ -9,18 +9,18 @@ from pydantic import ValidationError
 
 from selfreward.engines.transformers import TransformersConfig
 from selfreward.judges import JudgeConfig
-from selfreward.records import Model, NotInKey, Prompt, content_id, derive_seed, key_settings
+from selfreward.records import Frozen, NotInKey, Prompt, content_id, derive_seed, key_settings
 from selfreward.stages.prompt_generation import PromptsConfig
 
 
-class Inner(Model):
+class Inner(Frozen):
     acts: int = 1
     """Acts."""
     speeds: Annotated[int | None, NotInKey] = None
     """Speeds."""
 
 
-class Outer(Model):
+class Outer(Frozen):
     inner: Inner = Inner()
     """Nested."""
     kept: tuple[int, ...] = (1, 2)

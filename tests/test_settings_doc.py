@@ -60,15 +60,15 @@ def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
     session.config = config
     session.run_stage.return_value.entry.rows = config.prompts.count
     iteration.manifest.iteration = 0
-    steps.examples(session, iteration, *steps.seeds(session, iteration))
-    steps.sft(session, iteration, stored)
+    steps.build_examples(session, iteration, *steps.store_seeds(session, iteration))
+    steps.train_sft(session, iteration, stored)
     iteration.manifest.iteration = 1
     policy = Policy("M1", Path("adapter"), "digest")
-    steps.prompts(session, iteration, policy)
-    steps.responses(session, iteration, policy, stored)
-    steps.judgments(session, iteration, policy, stored, stored)
-    steps.pairs(session, iteration, stored, stored, stored)
-    steps.dpo(session, iteration, policy, stored)
+    steps.write_prompts(session, iteration, policy)
+    steps.write_responses(session, iteration, policy, stored)
+    steps.judge_responses(session, iteration, policy, stored, stored)
+    steps.build_pairs(session, iteration, stored, stored, stored)
+    steps.train_dpo(session, iteration, policy, stored)
     yield from (call.args[1].key.settings for call in session.run_stage.call_args_list)
     yield from (call.args[2].settings for call in session.run_training.call_args_list)
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from selfreward.engines.chat import Chat
 from selfreward.errors import ModelError
 from selfreward.models import ModelRef, resolve_model
-from selfreward.records import Model, NotInKey
+from selfreward.records import Frozen, NotInKey
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _Tag = Annotated[str, Field(min_length=1)]
 
 
-class ModelConfig(Model):
+class ModelConfig(Frozen):
     """The root model (M0). In a recipe, ``model: NAME`` is short for ``model: {name: NAME}``."""
 
     name: str

@@ -15,7 +15,7 @@ from pydantic import Field
 from selfreward.engines.loading import DType, ModelConfig, context_length, load_chat, load_weights
 from selfreward.engines.protocol import Answer, Completion, Engine, NextToken, Request, Sampling
 from selfreward.errors import EngineError
-from selfreward.records import Model, NotInKey, derive_seed
+from selfreward.records import Frozen, NotInKey, derive_seed
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ _SHORTEST_SHARED_PREFIX = 16
 """Below this many tokens, a shared prefix saves less than copying its cache costs."""
 
 
-class TransformersConfig(Model):
+class TransformersConfig(Frozen):
     """Batched ``generate`` of transformers, on the GPU or the CPU."""
 
     type: Literal["transformers"] = "transformers"
@@ -238,8 +238,8 @@ class TransformersEngine:
     def _forward_prefix(self, prefix: list[int]) -> Cache:
         import torch
 
-        with torch.inference_mode():
-            ids = torch.tensor([prefix], device=self._model.device)
+        ids = torch.tensor([prefix], device=self._model.device)
+        with torch.inference_mode(), _memory_for("batch_size", ids):
             cache: Cache = self._model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
         return cache
 

@@ -8,13 +8,13 @@ from selfreward.errors import TemplateError
 from selfreward.judges.expected import ExpectedConfig
 from selfreward.judges.protocol import Judge
 from selfreward.judges.sampled import SampledConfig
-from selfreward.records import Model, NotInKey
+from selfreward.records import Frozen, NotInKey
 from selfreward.templates import Rubric, load_rubric
 
 MethodConfig = Annotated[ExpectedConfig | SampledConfig, Field(discriminator="type")]
 
 
-class JudgeConfig(Model):
+class JudgeConfig(Frozen):
     """Who is judged by which rubric, and how its verdict is asked for."""
 
     rubric: Annotated[str, NotInKey] = "additive_5pt"

@@ -17,11 +17,11 @@ from selfreward.errors import EngineError
 from selfreward.judges.asking import ask, questions
 from selfreward.judges.protocol import Candidate, Judge
 from selfreward.judges.verdict import verdict_line
-from selfreward.records import EFTSeed, Judgment, Message, Model, content_id
+from selfreward.records import EFTSeed, Frozen, Judgment, Message, content_id
 from selfreward.templates import Rubric
 
 
-class ExpectedConfig(Model):
+class ExpectedConfig(Frozen):
     """One forward pass a response: cheap, without a rationale, and steadier than sampling for small models."""
 
     type: Literal["expected"] = "expected"

@@ -11,11 +11,11 @@ from selfreward.judges.asking import ask, questions
 from selfreward.judges.protocol import Candidate, Judge
 from selfreward.judges.verdict import read_score, verdict_line
 from selfreward.reasoning import split_reasoning
-from selfreward.records import EFTSeed, Judgment, Message, Model, NotInKey, content_id, derive_seed
+from selfreward.records import EFTSeed, Frozen, Judgment, Message, NotInKey, content_id, derive_seed
 from selfreward.templates import Rubric
 
 
-class SampledConfig(Model):
+class SampledConfig(Frozen):
     """K written judgments a response, each with its rationale."""
 
     type: Literal["sampled"] = "sampled"

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from selfreward.engines.loading import torch_device, torch_dtype
-from selfreward.records import Model, NotInKey
+from selfreward.records import Frozen, NotInKey
 
 
-class LoraConfig(Model):
+class LoraConfig(Frozen):
     """The adapter that is trained, through PEFT."""
 
     r: int = Field(default=16, ge=1)
@@ -23,7 +23,7 @@ class LoraConfig(Model):
     """Which layers get an adapter."""
 
 
-class OptimiserConfig(Model):
+class OptimiserConfig(Frozen):
     """AdamW over the adapter's weights."""
 
     epochs: float = Field(default=1.0, gt=0)

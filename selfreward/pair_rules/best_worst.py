@@ -6,10 +6,10 @@ from typing import Literal
 from pydantic import Field
 
 from selfreward.pair_rules.scored import Scored
-from selfreward.records import Model
+from selfreward.records import Frozen
 
 
-class BestWorstConfig(Model):
+class BestWorstConfig(Frozen):
     """The best response against the worst."""
 
     type: Literal["best_worst"] = "best_worst"

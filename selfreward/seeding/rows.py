@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from selfreward.errors import SeedError
 
 T = TypeVar("T")
-_MOST_NAMED = 200
 
 
 class RowError(ValueError):
@@ -30,8 +29,7 @@ def read_rows(path: Path, parse: Callable[[dict[str, Any], int], T]) -> list[T]:
         except RowError as error:
             bad.append(f"{path}:{line}: {error}")
     if bad:
-        more = [f"… and {len(bad) - _MOST_NAMED} more"] if len(bad) > _MOST_NAMED else []
-        raise SeedError("\n".join([*bad[:_MOST_NAMED], *more]))
+        raise SeedError("\n".join(bad))
     if not rows:
         raise SeedError(f"{path}: no rows; expected one JSON object a line")
     return rows

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
-from selfreward.records import Model
+from selfreward.records import Frozen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ _ROUGE_WORD = re.compile(r"[a-z0-9]+")
 _ANY_WORD = re.compile(r"[^\W_]+")
 
 
-class FilterConfig(Model):
+class FilterConfig(Frozen):
     """Which generated prompts are dropped; the defaults are Self-Instruct's."""
 
     min_words: int = Field(default=3, ge=0)

@@ -12,7 +12,7 @@ from pydantic import Field
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Completion, Engine, Request, Sampling
 from selfreward.errors import StageError
-from selfreward.records import IFTSeed, Message, Model, NotInKey, Prompt, content_id, derive_seed
+from selfreward.records import Frozen, IFTSeed, Message, NotInKey, Prompt, content_id, derive_seed
 from selfreward.seeding.prompt_file import read_prompts
 from selfreward.stages.prompt_cleaning import clean
 from selfreward.stages.prompt_filters import FilterConfig, PromptFilter
@@ -24,7 +24,7 @@ _MOST_AT_ONCE = 512
 """Requests a round; what a crash can lose of this stage."""
 
 
-class PromptsConfig(Model):
+class PromptsConfig(Frozen):
     """Where the prompts of an iteration come from."""
 
     count: int = Field(default=1000, ge=1)

@@ -7,13 +7,13 @@ from pydantic import Field
 
 from selfreward.engines.protocol import Completion, Engine, Request, Sampling
 from selfreward.reasoning import split_reasoning
-from selfreward.records import Message, Model, Prompt, Response, content_id
+from selfreward.records import Frozen, Message, Prompt, Response, content_id
 from selfreward.stages.shard import Shard
 
 VERSION = 1
 
 
-class ResponsesConfig(Model):
+class ResponsesConfig(Frozen):
     """How candidates are sampled."""
 
     n: int = Field(default=4, ge=2)

@@ -20,7 +20,7 @@ from selfreward.engines.loading import ModelConfig, load_chat, load_weights
 from selfreward.errors import SelfRewardError, TrainingError
 from selfreward.objectives import ObjectiveConfig
 from selfreward.objectives.optimiser import LoraConfig
-from selfreward.records import Model
+from selfreward.records import Frozen
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -33,7 +33,7 @@ _LOG = "training.log"
 _RESULT = "result.json"
 
 
-class TrainingJob(Model):
+class TrainingJob(Frozen):
     """Everything that a training process needs to know."""
 
     objective: ObjectiveConfig
@@ -46,7 +46,7 @@ class TrainingJob(Model):
     seed: int
 
 
-class TrainingResult(Model):
+class TrainingResult(Frozen):
     """What came of it. ``steps`` holds TRL's log of every optimiser step."""
 
     counts: dict[str, int]

@@ -1,21 +1,21 @@
 """Each step of the loop, tied to a run: what is in its key, what it reads, and the stage that does the work."""
 
-from selfreward.steps.data import judgments, pairs, prompts, responses
+from selfreward.steps.data import build_pairs, judge_responses, write_prompts, write_responses
 from selfreward.steps.iteration import begin_iteration, finish_iteration
-from selfreward.steps.seeds import examples, read_seeds, seeds
-from selfreward.steps.training import dpo, no_sft, sft
+from selfreward.steps.seeds import build_examples, read_seeds, store_seeds
+from selfreward.steps.training import skip_sft, train_dpo, train_sft
 
 __all__ = [
     "begin_iteration",
-    "dpo",
-    "examples",
+    "build_examples",
+    "build_pairs",
     "finish_iteration",
-    "judgments",
-    "no_sft",
-    "pairs",
-    "prompts",
+    "judge_responses",
     "read_seeds",
-    "responses",
-    "seeds",
-    "sft",
+    "skip_sft",
+    "store_seeds",
+    "train_dpo",
+    "train_sft",
+    "write_prompts",
+    "write_responses",
 ]

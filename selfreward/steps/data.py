@@ -9,10 +9,11 @@ from selfreward.engines.loading import load_chat
 from selfreward.judges import build_judge
 from selfreward.models import resolve_model
 from selfreward.records import IFTSeed, Judgment, PreferencePair, Prompt, Response, derive_seed, key_settings
-from selfreward.session import Policy, Session, Stage, over
+from selfreward.session import Policy, Session, Stage, at_once, over
 from selfreward.stages import judging, pairing, prompt_generation
-from selfreward.stages import responses as response_stage
 from selfreward.stages.prompt_generation import PromptWriter, prompts_from_file
+from selfreward.stages.responses import VERSION as RESPONSES_VERSION
+from selfreward.stages.responses import generate_responses
 from selfreward.stages.shard import Shard
 from selfreward.steps.keys import engine_settings, made_from, model_inputs, rubric_inputs
 from selfreward.storage.durable import file_hash
@@ -21,7 +22,7 @@ from selfreward.storage.iteration import IterationStore, StageKey, Stored
 from selfreward.templates import load_prompt_template
 
 
-def prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prompt]:
+def write_prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prompt]:
     """New prompts by M_t or by a fixed model, or this iteration's share of a file."""
     config, t = s.config.prompts, it.manifest.iteration
     count = config.count
@@ -29,7 +30,7 @@ def prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prompt]:
         path = Path(config.file)
         settings: dict[str, Any] = {"prompts": {"count": count}}
         inputs = {"prompts.file": file_hash(path)}
-        work = over([None], 1, lambda *_: prompts_from_file(path, count, t))
+        work = at_once(lambda: prompts_from_file(path, count, t))
     else:
         settings = {"seed": s.config.seed, "prompts": key_settings(config), **engine_settings(s)}
         inputs = {"prompts.template": load_prompt_template(config.template).hash, **_earlier_inputs(s, t)}
@@ -85,13 +86,13 @@ def _earlier_inputs(s: Session, t: int) -> dict[str, str]:
     }
 
 
-def responses(s: Session, it: IterationStore, policy: Policy, asked: Stored[Prompt]) -> Stored[Response]:
-    """N answers to every prompt, by M_t."""
+def write_responses(s: Session, it: IterationStore, policy: Policy, prompts: Stored[Prompt]) -> Stored[Response]:
+    """N responses to every prompt, by M_t."""
     config, t, tags = s.config.responses, it.manifest.iteration, s.config.model.reasoning_tags
 
     def answer(part: Sequence[Prompt], start: int) -> Shard[Response]:
         seed = derive_seed(s.config.seed, t, "responses", start)
-        return response_stage.generate_responses(part, config, s.engine(policy), policy.label, tags, seed)
+        return generate_responses(part, config, s.engine(policy), policy.label, tags, seed)
 
     return s.run_stage(
         it,
@@ -99,7 +100,7 @@ def responses(s: Session, it: IterationStore, policy: Policy, asked: Stored[Prom
             "responses",
             Response,
             StageKey(
-                version=response_stage.VERSION,
+                version=RESPONSES_VERSION,
                 settings={
                     "seed": s.config.seed,
                     "model": {"reasoning_tags": list(tags)},
@@ -108,19 +109,20 @@ def responses(s: Session, it: IterationStore, policy: Policy, asked: Stored[Prom
                 },
                 inputs={"model": policy.digest, **model_inputs(s), **made_from(it, "prompts")},
             ),
-            total=asked.entry.rows,
+            total=prompts.entry.rows,
         ),
-        over(list(asked.records()), s.config.shard_size, answer),
+        over(list(prompts.records()), s.config.shard_size, answer),
     )
 
 
-def judgments(
-    s: Session, it: IterationStore, policy: Policy, asked: Stored[Prompt], answers: Stored[Response]
+def judge_responses(
+    s: Session, it: IterationStore, policy: Policy, prompts: Stored[Prompt], responses: Stored[Response]
 ) -> Stored[Judgment]:
-    """M_t judges its own answers."""
+    """M_t judges its own responses."""
     config, t = s.config.judge, it.manifest.iteration
+    _say_if_taught_otherwise(s, config.method.type)
     judge = build_judge(config, s.config.model.reasoning_tags)
-    by_id = {prompt.id: prompt for prompt in asked.records()}
+    by_id = {prompt.id: prompt for prompt in prompts.records()}
 
     def verdicts(part: Sequence[Response], start: int) -> Shard[Judgment]:
         seed = derive_seed(s.config.seed, t, "judgments", start)
@@ -147,32 +149,39 @@ def judgments(
                     **made_from(it, "prompts", "responses"),
                 },
             ),
-            total=answers.entry.rows,
+            total=responses.entry.rows,
         ),
-        over(answers.records(), s.config.shard_size * s.config.responses.n, verdicts),
+        over(responses.records(), s.config.shard_size * s.config.responses.n, verdicts),
     )
 
 
-def pairs(
+def _say_if_taught_otherwise(s: Session, method: str) -> None:
+    examples = s.store.iteration(0).stage("examples")
+    taught = examples.settings["judge"]["method"]["type"] if examples else method
+    if taught != method:
+        s.reporter.say(f"judging is {method}, but the EFT examples of iteration 0 taught the model to judge {taught}")
+
+
+def build_pairs(
     s: Session,
     it: IterationStore,
-    asked: Stored[Prompt],
-    answers: Stored[Response],
-    verdicts: Stored[Judgment],
+    prompts: Stored[Prompt],
+    responses: Stored[Response],
+    judgments: Stored[Judgment],
 ) -> Stored[PreferencePair]:
     """Best against worst, where there is a difference worth learning."""
     tags = s.config.model.reasoning_tags
 
     def work(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
-        by_prompt = Grouped(answers.records(), lambda r: r.prompt_id)
-        judged = Grouped(verdicts.records(), lambda j: j.prompt_id)
+        by_prompt = Grouped(responses.records(), lambda r: r.prompt_id)
+        judged = Grouped(judgments.records(), lambda j: j.prompt_id)
 
         def build(part: Sequence[Prompt]) -> Shard[PreferencePair]:
             own_answers = [r for prompt in part for r in by_prompt.take(prompt.id)]
             own_verdicts = [j for prompt in part for j in judged.take(prompt.id)]
             return pairing.build_pairs(part, own_answers, own_verdicts, s.config.pairs, s.chat, tags)
 
-        every = list(asked.records())
+        every = list(prompts.records())
         done = stored.entry.inputs_done
         for prompt in every[:done]:
             by_prompt.take(prompt.id)
@@ -192,7 +201,7 @@ def pairs(
                 settings={"pairs": key_settings(s.config.pairs), "model": {"reasoning_tags": list(tags)}},
                 inputs={**model_inputs(s), **made_from(it, "prompts", "responses", "judgments")},
             ),
-            total=asked.entry.rows,
+            total=prompts.entry.rows,
         ),
         work,
     )

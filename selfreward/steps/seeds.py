@@ -7,12 +7,12 @@ from typing import TypeVar
 from selfreward.config import RunConfig
 from selfreward.errors import SeedError
 from selfreward.judges import build_judge
-from selfreward.records import EFTSeed, Example, IFTSeed, Record, derive_seed, key_settings
+from selfreward.records import EFTSeed, Example, IFTSeed, Record, derive_seed
 from selfreward.seeding.own_format import read_eft, read_ift
-from selfreward.session import Session, Stage, over
+from selfreward.session import Session, Stage, at_once
 from selfreward.stages import sft_examples
 from selfreward.stages.shard import Shard
-from selfreward.steps.keys import engine_settings, made_from, model_inputs, rubric_inputs
+from selfreward.steps.keys import made_from, model_inputs, rubric_inputs
 from selfreward.storage.durable import file_hash
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
 
@@ -42,7 +42,7 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
     return ift, eft
 
 
-def seeds(s: Session, it: IterationStore) -> tuple[list[IFTSeed], list[EFTSeed]]:
+def store_seeds(s: Session, it: IterationStore) -> tuple[list[IFTSeed], list[EFTSeed]]:
     """Seeds, kept in the run so that every prompt can be walked back to what bred it."""
     ift, eft = read_seeds(s.config)
     _store_seeds(s, it, "seeds_ift", ift, IFTSeed, s.config.seeds.ift)
@@ -66,16 +66,16 @@ def _store_seeds(
             total=len(rows),
             may_be_empty=True,
         ),
-        over(rows, max(len(rows), 1), lambda part, _: Shard(list(part), len(part))),
+        at_once(lambda: Shard(list(rows), len(rows))),
     )
 
 
-def examples(s: Session, it: IterationStore, ift: Sequence[IFTSeed], eft: Sequence[EFTSeed]) -> Stored[Example]:
+def build_examples(s: Session, it: IterationStore, ift: Sequence[IFTSeed], eft: Sequence[EFTSeed]) -> Stored[Example]:
     """SFT examples from both kinds of seeds."""
     config = s.config
     seed = derive_seed(config.seed, 0, "examples")
     judge = build_judge(config.judge, config.model.reasoning_tags)
-    return s.run_stage(
+    stored = s.run_stage(
         it,
         Stage(
             "examples",
@@ -84,17 +84,18 @@ def examples(s: Session, it: IterationStore, ift: Sequence[IFTSeed], eft: Sequen
                 version=sft_examples.VERSION,
                 settings={
                     "seed": config.seed,
-                    "judge": key_settings(config.judge),
-                    **engine_settings(s),
+                    "judge": {"method": {"type": config.judge.method.type}},
+                    "engine": {"max_context": config.engine.max_context},
                     "sft": {"max_length": config.sft.max_length, "max_tokens": config.sft.max_tokens},
                 },
                 inputs={**model_inputs(s), **rubric_inputs(s), **made_from(it, "seeds_ift", "seeds_eft")},
             ),
             total=len(ift) + len(eft),
         ),
-        over(
-            [None],
-            1,
-            lambda *_: sft_examples.build_examples(ift, eft, judge, s.chat, s.context, config.sft, seed),
-        ),
+        at_once(lambda: sft_examples.build_examples(ift, eft, judge, s.chat, s.context, config.sft, seed)),
     )
+    left_out = {reason: n for reason, n in stored.entry.counts.items() if reason.startswith("drop.") and n}
+    if left_out:
+        reasons = ", ".join(f"{reason.removeprefix('drop.')}: {n}" for reason, n in left_out.items())
+        s.reporter.say(f"{it.label} examples: {stored.entry.rows} of {len(ift) + len(eft)} seeds are used ({reasons})")
+    return stored

@@ -11,21 +11,26 @@ from selfreward.steps.keys import made_from, model_inputs
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
 
 
-def sft(s: Session, it: IterationStore, data: Stored[Example]) -> Policy:
+def train_sft(s: Session, it: IterationStore, data: Stored[Example]) -> Policy:
     """M0 -> M1."""
-    return _train(s, it, s.config.sft, Policy("M0", None, "root"), data, "examples")
+    return _train(s, it, s.config.sft, Policy.root("M0"), data, "examples")
 
 
-def no_sft(it: IterationStore) -> None:
-    """Raises StoreError where M1 was trained by an earlier start of the run and would now be M0."""
+def skip_sft(it: IterationStore) -> Policy:
+    """M1 is M0.
+
+    Raises:
+        StoreError: an earlier start of the run trained M1.
+    """
     if it.stage("adapter") is not None:
         raise StoreError(
             f"{it.path}: M1 was trained here, and the recipe now says sft.enabled: false or has no seeds. Go back to "
             "the old settings, or start a new run with --name NEW"
         )
+    return Policy.root("M1")
 
 
-def dpo(s: Session, it: IterationStore, policy: Policy, data: Stored[PreferencePair]) -> Policy:
+def train_dpo(s: Session, it: IterationStore, policy: Policy, data: Stored[PreferencePair]) -> Policy:
     """M_t -> M_{t+1}."""
     return _train(s, it, s.config.dpo, policy, data, "pairs")
 
@@ -36,7 +41,7 @@ def _train(
     t = it.manifest.iteration
     job = TrainingJob(
         objective=objective,
-        model=s.config.model,
+        model=s.model,
         adapter=str(parent.adapter) if parent.adapter else None,
         lora=s.config.lora,
         data=tuple(map(str, data.paths())),

@@ -8,20 +8,16 @@ from typing import Any, Literal
 
 from selfreward.config import RunConfig, load_config, make_config, parse_overrides
 from selfreward.errors import ConfigError, SelfRewardError, StoreError
-from selfreward.records import Model
+from selfreward.records import Frozen
 from selfreward.resources import find, names
 from selfreward.storage.events import read_events
-from selfreward.storage.run import EVENTS, RUN, RunStore
+from selfreward.storage.run import EVENTS, LOCK, RUN, RunStore
 
 RUNS_DIR = "runs"
 """Where runs are, unless the user says otherwise."""
 
 
-_LOCK = ".lock"
-"""What :func:`selfreward.storage.run.lock_run` locks."""
-
-
-class StageStatus(Model):
+class StageStatus(Frozen):
     """How far a stage is; ``done`` and ``total`` count its inputs (steps of training as a share of 1)."""
 
     iteration: int
@@ -33,7 +29,7 @@ class StageStatus(Model):
     finished: bool
 
 
-class RunStatus(Model):
+class RunStatus(Frozen):
     """How a run is going."""
 
     name: str
@@ -49,7 +45,7 @@ class RunStatus(Model):
     stages: tuple[StageStatus, ...]
 
 
-class RunRow(Model):
+class RunRow(Frozen):
     """One line of the list of runs."""
 
     name: str
@@ -170,8 +166,9 @@ def run_status(run: RunStore) -> RunStatus:
         t = it.manifest.iteration
         for name, entry in it.manifest.stages.items():
             event = latest.get((t, name), {})
-            done = event.get("done", entry.inputs_done)
-            total = event.get("total", done if entry.finished else None)
+            # A fork has no events of what it inherited: whole is all that is known.
+            done = event.get("done", 1 if entry.finished else entry.inputs_done)
+            total = event.get("total", 1 if entry.finished else None)
             stages.append(
                 StageStatus(
                     iteration=t,
@@ -212,7 +209,7 @@ def is_running(path: Path) -> bool:
     import fcntl
 
     try:
-        with (path / _LOCK).open("rb") as file:
+        with (path / LOCK).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -6,7 +6,19 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-_PACKAGES = ("selfreward", "torch", "transformers", "trl", "peft", "datasets", "pyarrow", "tokenizers", "vllm")
+_PACKAGES = (
+    "selfreward",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "trl",
+    "peft",
+    "accelerate",
+    "datasets",
+    "pyarrow",
+    "rapidfuzz",
+    "vllm",
+)
 
 
 def package_versions() -> dict[str, str]:
@@ -23,7 +35,7 @@ def package_versions() -> dict[str, str]:
 @cache
 def git_revision() -> str | None:
     """Commit of the clone that the code runs from, with ``+changes`` where it differs; None outside of a clone."""
-    top = Path(__file__).resolve().parent.parent
+    top = Path(__file__).resolve().parents[2]
     if not (top / ".git").exists():
         return None
     try:

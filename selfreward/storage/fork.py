@@ -8,7 +8,7 @@ from typing import Any
 
 from selfreward.config import RunConfig, changed_settings, make_config
 from selfreward.errors import ConfigError, StoreError
-from selfreward.records import Model, key_settings
+from selfreward.records import Frozen, key_settings
 from selfreward.storage.durable import TEMPORARY, storing, sync
 from selfreward.storage.iteration import MANIFEST, IterationStore
 from selfreward.storage.run import RunStore
@@ -69,7 +69,7 @@ def fork_config(parent: RunStore, at: int, changes: Mapping[str, Any], name: str
 
 def _differences(old: RunConfig, new: RunConfig, section: str) -> list[str]:
     before, after = getattr(old, section), getattr(new, section)
-    assert isinstance(before, Model)
+    assert isinstance(before, Frozen)
     return changed_settings(key_settings(before), key_settings(after), f"{section}.")
 
 

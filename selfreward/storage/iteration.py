@@ -164,7 +164,7 @@ class IterationStore:
             at = self.manifest.iteration - 1
             fork = (
                 f", or keep the iterations up to {at} and go on from there with "
-                f"`selfreward fork {self.path.parent.name} --at {at} --name NEW --set …`"
+                f"`selfreward fork {self.path.parent} --at {at} --name NEW --set …`"
             )
             raise StoreError(
                 f"{self.path}: {name} was made with other settings:\n  "

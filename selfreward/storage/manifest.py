@@ -5,11 +5,11 @@ from typing import Any
 
 from pydantic import Field
 
-from selfreward.records import Model
+from selfreward.records import Frozen
 from selfreward.storage.durable import value_hash
 
 
-class FileEntry(Model):
+class FileEntry(Frozen):
     """A finished file, relative to the iteration's directory."""
 
     path: str
@@ -21,7 +21,7 @@ class FileEntry(Model):
     counts: dict[str, int] = Field(default_factory=dict)
 
 
-class StageEntry(Model):
+class StageEntry(Frozen):
     """A stage, under way or finished."""
 
     version: int
@@ -62,7 +62,7 @@ class StageEntry(Model):
         return sum(file.inputs for file in self.files)
 
 
-class Manifest(Model):
+class Manifest(Frozen):
     """One iteration. ``parent`` is the seal of the iteration before; None for iter-000."""
 
     iteration: int

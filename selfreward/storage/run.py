@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfreward.config import RunConfig, make_config
 from selfreward.errors import StoreError
-from selfreward.storage.durable import read_sealed, storing, sweep, write_sealed, write_text
+from selfreward.storage.durable import TEMPORARY, read_sealed, storing, sweep, write_sealed, write_text
 from selfreward.storage.events import EventLog, now
 from selfreward.storage.iteration import MANIFEST, IterationStore
 from selfreward.storage.manifest import Manifest
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CONFIG = "config.resolved.yaml"
 RUN = "run.json"
 EVENTS = "events.jsonl"
+LOCK = ".lock"
 _SEAL = "# sha256: "
 
 
@@ -41,8 +42,8 @@ class RunStore:
             StoreError: the directory holds something else.
         """
         if not (path / RUN).exists():
-            strangers = [p.name for p in path.iterdir() if p.name != ".lock"] if path.is_dir() else []
-            if any(not name.startswith(".tmp-") for name in strangers):
+            strangers = [p.name for p in path.iterdir() if p.name != LOCK] if path.is_dir() else []
+            if any(not name.startswith(TEMPORARY) for name in strangers):
                 raise StoreError(f"{path}: exists and is not a run; choose another --name or remove it")
             write_sealed(path / RUN, {"name": path.name, "created": now(), "forked": dict(forked or {}) or None})
         return cls(path)
@@ -113,16 +114,6 @@ class RunStore:
         iteration.save()
         return iteration
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Only one process works on a run.
-
-        Raises:
-            StoreError: another one does.
-        """
-        with lock_run(self.path):
-            yield
-
 
 @contextmanager
 def lock_run(path: Path) -> Iterator[None]:
@@ -131,13 +122,13 @@ def lock_run(path: Path) -> Iterator[None]:
 
     with storing(path):
         path.mkdir(parents=True, exist_ok=True)
-        lock: BaseFileLock = FileLock(path / ".lock")
+        lock: BaseFileLock = FileLock(path / LOCK)
         try:
             lock.acquire(timeout=0.5)  # `status` holds it for a moment, to see whether it is free
         except Timeout as error:
             raise StoreError(
                 f"{path}: another process is working on this run; watch it with "
-                f"`selfreward status {path.name} --watch`, or start a run of its own with --name NEW"
+                f"`selfreward status {path} --watch`, or start a run of its own with --name NEW"
             ) from error
     try:
         yield

@@ -7,7 +7,7 @@ from selfreward.errors import StoreError
 from selfreward.storage.durable import TEMPORARY, file_hash
 from selfreward.storage.events import damaged_lines
 from selfreward.storage.iteration import MANIFEST, IterationStore
-from selfreward.storage.run import CONFIG, EVENTS, RUN, RunStore, yaml_seal_holds
+from selfreward.storage.run import CONFIG, EVENTS, LOCK, RUN, RunStore, yaml_seal_holds
 
 
 def verify(path: Path) -> list[str]:
@@ -26,7 +26,7 @@ def _problems(run: RunStore) -> Iterator[str]:
         for line in damaged_lines(run.path / EVENTS):
             yield f"{run.path / EVENTS}:{line}: damaged"
     under_way: set[str] = set()
-    known = {RUN, CONFIG, EVENTS, ".lock"}
+    known = {RUN, CONFIG, EVENTS, LOCK}
     for number in run.iterations():
         try:
             iteration = run.iteration(number)

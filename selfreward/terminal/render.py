@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from selfreward.records import Model
+from selfreward.records import Frozen
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -40,9 +40,9 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
 
 
-def json_text(value: Model | Sequence[Model]) -> str:
+def json_text(value: Frozen | Sequence[Frozen]) -> str:
     """One object or one array, in ASCII, so that nothing in it can act on a terminal."""
-    plain = value.model_dump(mode="json") if isinstance(value, Model) else [v.model_dump(mode="json") for v in value]
+    plain = value.model_dump(mode="json") if isinstance(value, Frozen) else [v.model_dump(mode="json") for v in value]
     return json.dumps(plain, indent=1)
 
 
@@ -212,7 +212,7 @@ def plan(made: Plan) -> RenderableType:
         parts.append(Text(visible(f"finished already, not done again: {', '.join(made.finished)}")))
     disk = "known once the model is here" if made.most_bytes is None else f"at most {_size(made.most_bytes)}"
     parts.append(Text(f"disk for the whole run, beside the model: {disk}"))
-    parts.append(Text("Rows and tokens are estimates (4 characters a token); max is what the recipe allows."))
+    parts.append(Text("read and written are tokens, estimated (4 characters each); max is what the recipe allows"))
     return Group(*parts)
 
 

@@ -1,18 +1,21 @@
 """What is said of a run when it ends, and when it is checked."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 
 from selfreward.config import RunConfig
 from selfreward.query import iteration_table, list_pairs
-from selfreward.records import Model
+from selfreward.records import Frozen
 from selfreward.storage.catalogue import RUNS_DIR
 from selfreward.storage.iteration import MANIFEST
 from selfreward.storage.run import CONFIG, EVENTS, RUN, RunStore
 from selfreward.storage.verify import verify
 
 
-class Verified(Model):
+class Verified(Frozen):
     """What verification found."""
 
     path: str
@@ -47,10 +50,19 @@ def where_and_what_next(config: RunConfig, run: RunStore, default_runs_dir: Path
     if config.description:
         yield config.description
     yield "next:"
+    command = _command()
     with_pairs = [row.iteration for row in rows if row.pairs]
     if with_pairs:
         (best,) = list_pairs(run, with_pairs[-1], limit=1)
-        yield f"  selfreward pairs {name} -i {with_pairs[-1]}"
-        yield f"  selfreward show {name} {best.id}"
-    yield f"  selfreward verify {name}"
-    yield f"  selfreward run {name} -n {config.iterations + 2}"
+        yield f"  {command} pairs {name} -i {with_pairs[-1]}"
+        yield f"  {command} show {name} {best.id}"
+    yield f"  {command} verify {name}"
+    yield f"  {command} run {name} -n {config.iterations + 2}"
+
+
+def _command() -> str:
+    """How this very program is called from here: its name where that is found, else its place."""
+    called = Path(sys.argv[0])
+    if which("selfreward") or called.name != "selfreward":
+        return "selfreward"
+    return os.path.relpath(called)

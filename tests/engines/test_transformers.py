@@ -347,4 +347,4 @@ def test_out_of_memory_names_the_setting_to_lower(tiny_model: Path, monkeypatch:
         list(engine.generate(REQUESTS[:2], Sampling(max_tokens=4)))
     monkeypatch.setattr(engine._model, "forward", no_memory)
     with pytest.raises(EngineError, match=r"engine\.judge_batch_size=1"):
-        list(engine.next_token(REQUESTS[:2], [5, 6]))
+        list(engine.next_token(REQUESTS[:1], [5, 6]))
