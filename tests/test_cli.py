@@ -205,7 +205,7 @@ def test_status(command: Command, unfinished_run: RunStore) -> None:
     assert "small: 2 of 3 iterations finished; no process is working on it" in out
     assert "run_finished" in out
     lines = [line.split() for line in out.splitlines()]
-    assert ["1", "responses", "100%", "9", "2", "finished"] in lines
+    assert ["1", "responses", "9/9", "9", "2", "finished"] in lines
     assert [line[1] for line in lines if line[:1] == ["2"]] == [
         "prompts",
         "responses",

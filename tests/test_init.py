@@ -14,7 +14,8 @@ from selfreward.steps import read_seeds
 def test_recipe_is_the_demo_on_local_seeds(tmp_path: Path) -> None:
     recipe = init(tmp_path / "mine")
     made, demo = load_config(recipe), load_config(find("recipes", "demo.yaml"))
-    own = {"name": "mine", "description": None, "seeds": made.seeds}
+    every_seed = demo.sft.model_copy(update={"max_tokens": None})
+    own = {"name": "mine", "description": None, "seeds": made.seeds, "sft": every_seed}
     assert made == demo.model_copy(update=own)
     assert made.seeds.ift == str(tmp_path / "mine" / "seeds" / "ift.jsonl")
     assert made.seeds.eft == str(tmp_path / "mine" / "seeds" / "eft.jsonl")

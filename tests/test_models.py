@@ -91,15 +91,18 @@ def test_fingerprint_leaves_out_what_is_not_the_model(tmp_path: Path) -> None:
     assert fingerprint(make_model(tmp_path / "b", **{"README.md": "words", "optimizer.pt": "state"})) == plain
 
 
-@pytest.mark.parametrize(("place", "noticed"), [(0, True), (10 * 2**20, False), (17 * 2**20 - 1, True)])
-def test_fingerprint_of_a_large_file_reads_its_ends(tmp_path: Path, place: int, noticed: bool) -> None:
+@pytest.mark.parametrize(
+    ("start", "size", "noticed"),
+    [(0, 1, True), (17 * 2**20 - 1, 1, True), (9 * 2**20, 2**20, True), (100_000, 1, False)],
+)
+def test_fingerprint_of_a_large_file_reads_blocks_of_it(tmp_path: Path, start: int, size: int, noticed: bool) -> None:
     directory = make_model(tmp_path / "model")
     with (directory / "model.safetensors").open("wb") as file:
         file.truncate(17 * 2**20)
     before = fingerprint(directory)
     with (directory / "model.safetensors").open("r+b") as file:
-        file.seek(place)
-        file.write(b"x")
+        file.seek(start)
+        file.write(b"x" * size)
     assert (fingerprint(directory) != before) is noticed
 
 
@@ -128,7 +131,7 @@ def test_hub_gives_the_commit_and_asks_for_no_pickles(tmp_path: Path, monkeypatc
     ref = resolve_model("org/model", "main")
     assert (ref.name, ref.revision, ref.path) == ("org/model", commit, str(tmp_path / commit))
     assert (calls[0]["name"], calls[0]["revision"]) == ("org/model", "main")
-    assert set(calls[0]["allow_patterns"]) == {"*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"}
+    assert set(calls[0]["allow_patterns"]) == {"*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.py"}
 
 
 def test_hub_model_without_safetensors_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

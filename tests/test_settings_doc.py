@@ -58,6 +58,7 @@ def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
     """The settings in the key of every stage of iterations 0 and 1."""
     session, iteration, stored = MagicMock(), MagicMock(), MagicMock()
     session.config = config
+    session.model = config.model
     session.run_stage.return_value.entry.rows = config.prompts.count
     iteration.manifest.iteration = 0
     steps.build_examples(session, iteration, *steps.store_seeds(session, iteration))

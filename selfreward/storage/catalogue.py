@@ -166,9 +166,9 @@ def run_status(run: RunStore) -> RunStatus:
         t = it.manifest.iteration
         for name, entry in it.manifest.stages.items():
             event = latest.get((t, name), {})
-            # A fork has no events of what it inherited: whole is all that is known.
-            done = event.get("done", 1 if entry.finished else entry.inputs_done)
-            total = event.get("total", 1 if entry.finished else None)
+            # A fork has no events of what it inherited; its rows are what is known.
+            done = event.get("done", entry.rows)
+            total = event.get("total", entry.rows if entry.finished else None)
             stages.append(
                 StageStatus(
                     iteration=t,

@@ -66,7 +66,7 @@ def test_changed_settings_inputs_and_versions_are_named(run: RunStore, iteration
     later = run.begin_iteration(1, _about)
     later.begin("prompts", _key(count=3))
     later.add_shard("prompts", _shard("x"), Prompt, seconds=0)
-    with pytest.raises(StoreError, match=r"prompts\.count: 3 -> 4(.|\n)*--name NEW(.|\n)*fork r --at 0 "):
+    with pytest.raises(StoreError, match=r"prompts\.count: 3 -> 4(.|\n)*--name NEW(.|\n)*fork \S*/r --at 0 "):
         later.begin("prompts", _key(count=4))
     with pytest.raises(StoreError, match="model: its content has changed"):
         iteration.begin("prompts", StageKey(1, {"prompts": {"count": 3}}, {"model": "other"}))
