@@ -37,7 +37,10 @@ RUNS = Path("runs")
 @app.command()
 def run(
     recipe: Annotated[
-        str, typer.Argument(help="A recipe's file, the name of one that comes along, or a run to go on with.")
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="A recipe's file, the name of one that comes along, or a run to go on with."
+        ),
     ],
     iterations: Annotated[
         int | None, typer.Option("-n", "--iterations", min=0, help="Self-reward iterations in all; 0 does SFT only.")
@@ -159,14 +162,15 @@ def pairs(
     """The preference pairs of an iteration."""
     from selfreward.query import list_pairs
     from selfreward.storage.run import RunStore
-    from selfreward.terminal import render
+    from selfreward.terminal import render, report
 
-    rows = list_pairs(RunStore(_find(run, runs_dir)), iteration, _pair_sort(sort), ascending, limit)
+    store = RunStore(_find(run, runs_dir))
+    rows = list_pairs(store, iteration, _pair_sort(sort), ascending, limit)
     if as_json:
         print(render.json_text(rows))
     else:
         render.console().print(render.pairs(rows))
-        say(f"{len(rows)} pairs; `selfreward show {run} ID` explains one")
+        say(f"{report.pair_yield(store, iteration)}; `selfreward show {run} ID` explains one")
 
 
 def _pair_sort(name: str) -> "PairSort":

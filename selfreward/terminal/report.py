@@ -60,6 +60,16 @@ def where_and_what_next(config: RunConfig, run: RunStore, default_runs_dir: Path
     yield f"  {command} run {name} -n {config.iterations + 2}"
 
 
+def pair_yield(run: RunStore, iteration: int) -> str:
+    """How many prompts gave a pair, and why the others did not."""
+    entry = run.iteration(iteration).manifest.stages["pairs"]
+    reasons = [
+        f"{what.removeprefix('drop.')} {n}" for what, n in entry.counts.items() if what.startswith("drop.") and n
+    ]
+    why = f" (none for the others: {', '.join(reasons)})" if reasons else ""
+    return f"{entry.rows} pairs from {entry.inputs_done} prompts{why}"
+
+
 def _command() -> str:
     """How this very program is called from here: its name where that is found, else its place."""
     called = Path(sys.argv[0])
