@@ -269,6 +269,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SelfRewardError as error:
         say(f"error: {error}")
         code = 1
+    except OSError as error:  # a name that no file can have, a directory that may not be read, …
+        say(f"error: {error.filename or 'reading or writing'}: {error.strerror or error}")
+        code = 1
     else:
         code = 0
     return code if _flushed() else 1

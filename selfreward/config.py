@@ -14,6 +14,7 @@ from selfreward.engines.loading import ModelConfig
 from selfreward.engines.transformers import TransformersConfig
 from selfreward.errors import ConfigError
 from selfreward.judges import JudgeConfig
+from selfreward.judges.sampled import SampledConfig
 from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
 from selfreward.objectives.sft import SFTConfig
@@ -25,8 +26,10 @@ from selfreward.stages.responses import ResponsesConfig
 
 _PATHS = ("seeds.ift", "seeds.eft", "prompts.file", "model.chat_template", "prompts.model.chat_template")
 """Settings that name files, relative to the recipe they stand in."""
-_NAMES_OR_PATHS = ("judge.rubric", "prompts.template")
-"""Settings that name a packaged file, or give the path of one that ends in .md."""
+_NAMES_OR_PATHS = ("judge.rubric", "prompts.template", "model", "model.name", "prompts.model", "prompts.model.name")
+"""Settings that may give a path, relative to the recipe where they begin with a dot; a .md file always is one."""
+_LONGEST_NAME = 200
+"""Bytes; file systems take 255."""
 
 
 class SeedsConfig(Frozen):
@@ -80,6 +83,12 @@ class RunConfig(Frozen):
             raise ValueError(
                 "new prompts are written after examples, and there are none: set seeds.ift or prompts.file"
             )
+        method = self.judge.method
+        verdicts = method.samples if isinstance(method, SampledConfig) else 1
+        if self.pairs.min_readable > verdicts:
+            raise ValueError(
+                f"pairs.min_readable={self.pairs.min_readable}, but judge.method gives {verdicts} a response"
+            )
         for part in ("sft", "dpo"):
             optimiser: OptimiserConfig = getattr(self, part)
             micro = min(optimiser.micro_batch_size, optimiser.batch_size)
@@ -114,6 +123,8 @@ def load_config(
         raise ConfigError(f"{recipe}: {error.strerror}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date such as 2024-13-01
         raise ConfigError(f"{recipe}: not YAML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{recipe}: nested too deeply for a recipe") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{recipe}: expected settings such as `model: …`, found {type(data).__name__}")
     _resolve_paths(data, recipe.parent)
@@ -138,9 +149,16 @@ def make_config(data: Mapping[str, Any], changes: Mapping[str, Any], source: str
         config = RunConfig.model_validate(merged)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(e, source) for e in error.errors())) from error
-    if config.name is not None and (config.name in ("", ".", "..") or Path(config.name).name != config.name):
-        raise ConfigError(f"{source}: name: {config.name!r} is a path; expected a plain name")
+    if config.name is not None:
+        _check_name(config.name, source)
     return config
+
+
+def _check_name(name: str, source: str) -> None:
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise ConfigError(f"{source}: name: {name!r} is a path; expected a plain name")
+    if not name.isprintable() or len(name.encode(errors="replace")) > _LONGEST_NAME:
+        raise ConfigError(f"{source}: name: {name!r} cannot be a directory's; expected a short, printable name")
 
 
 def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -198,8 +216,9 @@ def _resolve_paths(data: dict[str, Any], base: Path) -> None:
         part: Any = data
         for section in sections:
             part = part.get(section) if isinstance(part, dict) else None
-        named = isinstance(part, dict) and isinstance(part.get(field), str)
-        if named and (path in _PATHS or part[field].endswith(".md")):
+        if not isinstance(part, dict) or not isinstance(part.get(field), str):
+            continue
+        if path in _PATHS or part[field].startswith(("./", "../")) or part[field].endswith(".md"):
             part[field] = str((base / part[field]).resolve())
 
 

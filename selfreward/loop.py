@@ -20,6 +20,8 @@ def run(config: RunConfig, reporter: Reporter | None = None) -> RunStore:
     with lock_run(config.run_dir):
         store = RunStore.create(config.run_dir)
         store.sweep()
+        if not store.has_config():
+            store.save_config(config)
         session = Session(config, store, reporter or Reporter())
         try:
             self_rewarding(session)
@@ -31,6 +33,7 @@ def run(config: RunConfig, reporter: Reporter | None = None) -> RunStore:
 def self_rewarding(s: Session) -> Policy:
     """M0 -> M1 on the seeds, then M_t -> M_{t+1} on what M_t wrote and judged itself."""
     s.events.write("run_started", iterations=s.config.iterations)
+    steps.check_model(s)  # what cannot work is said before hours of work, not after
     policy = supervised_fine_tuning(s)
     for t in range(1, s.config.iterations + 1):
         policy = self_reward(s, t, policy)

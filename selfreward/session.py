@@ -23,7 +23,7 @@ from selfreward.records import Record
 from selfreward.stages.shard import Shard
 from selfreward.stages.training import TrainingJob, train
 from selfreward.storage.durable import TEMPORARY
-from selfreward.storage.iteration import IterationStore, StageKey, Stored
+from selfreward.storage.iteration import IterationStore, StageKey, Stored, check_file
 from selfreward.storage.manifest import StageEntry
 from selfreward.storage.run import RunStore
 
@@ -156,6 +156,8 @@ class Session:
                 )
             self.store.sweep()
             entry = iteration.manifest.stages[name]
+        for file in entry.files:
+            check_file(iteration.path, file)
         return Policy(f"M{iteration.manifest.iteration + 1}", iteration.path / "adapter", entry.digest)
 
     @contextmanager

@@ -210,3 +210,33 @@ def test_changed_settings() -> None:
 def test_a_judge_method_without_a_type_is_sampled(tmp_path: Path) -> None:
     config = load_config(recipe(tmp_path), ["judge.method.samples=5"])
     assert config.judge.method == SampledConfig(samples=5)
+
+
+def test_a_model_that_begins_with_a_dot_is_beside_the_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("model: ./tiny\nprompts: {file: p.txt, model: {name: ../other}}\n")
+    config = load_config(path)
+    assert config.model.name == str(tmp_path / "tiny")
+    assert config.prompts.model is not None
+    assert config.prompts.model.name == str(tmp_path.parent / "other")
+    path.write_text("model: org/model\nprompts: {file: p.txt}\n")
+    assert load_config(path).model.name == "org/model"
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "n" * 300, "a\udcff"])
+def test_a_name_that_no_directory_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="expected a short, printable name"):
+        load_config(recipe(tmp_path), name=name)
+
+
+def test_more_readable_verdicts_than_the_judge_gives_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"pairs\.min_readable=2, but judge\.method gives 1 a response"):
+        load_config(recipe(tmp_path), ["judge.method=expected", "pairs.min_readable=2"])
+    assert load_config(recipe(tmp_path), ["judge.method.samples=2", "pairs.min_readable=2"]).pairs.min_readable == 2
+
+
+def test_deep_nesting_is_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text("[" * 5000)
+    with pytest.raises(ConfigError, match=r"deep\.yaml"):
+        load_config(path)

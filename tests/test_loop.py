@@ -10,9 +10,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from selfreward.config import load_config
-from selfreward.errors import SeedError, StageError, StoreError
+from selfreward.errors import ConfigError, EngineError, SeedError, StageError, StoreError
 from selfreward.loop import run
 from selfreward.records import EFTSeed, Example, IFTSeed, Judgment, PreferencePair, Prompt, Response
+from selfreward.resources import find
+from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
 from selfreward.storage.verify import verify
 
@@ -234,3 +236,58 @@ def _hashes(store: RunStore) -> dict[str, str]:
 
 def _stamps(store: RunStore) -> dict[str, Any]:
     return {str(p): p.stat().st_mtime_ns for p in store.path.glob("iter-*/**/*") if p.is_file()}
+
+
+def test_rows_added_to_a_prompt_file_are_no_change(make_recipe: Make, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text("".join(f"Name {n} kinds of tree.\n" for n in range(3)))
+    recipe = make_recipe(tmp_path, iterations=1, prompts={"file": str(prompts), "count": 3}, sft={"enabled": False})
+    run(load_config(recipe))
+    with pytest.raises(StageError, match="none are left for iteration 2: add prompts"):
+        run(load_config(recipe, iterations=2))
+    with prompts.open("a") as file:
+        file.writelines(f"Name {n} kinds of bird.\n" for n in range(3))
+    store = run(load_config(recipe, iterations=2))
+    assert {p.text.split()[-1] for p in store.iteration(2).stored("prompts", Prompt).records()} == {"bird."}
+
+
+def test_sft_cannot_be_switched_on_under_a_finished_run(make_recipe: Make, tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path, iterations=0)
+    store = run(load_config(recipe, ["sft.enabled=false"]))
+    with pytest.raises(StoreError, match="was made without examples"):
+        run(load_config(recipe))
+    assert verify(store.path) == []
+    run(load_config(recipe, ["sft.enabled=false"]))
+
+
+def test_what_the_model_cannot_do_is_said_before_any_work(make_recipe: Make, tmp_path: Path) -> None:
+    rubric = find("prompts", "judge/additive_5pt.md").read_text()
+    (tmp_path / "ten.md").write_text(rubric.replace("max: 5", "max: 10"))
+    recipe = make_recipe(tmp_path, judge={"rubric": "./ten.md", "method": {"type": "expected"}})
+    with pytest.raises(EngineError, match=r"judge\.method\.type=sampled"):
+        run(load_config(recipe, name="ten"))
+    with pytest.raises(ConfigError, match=r"responses\.max_tokens=4096 leaves no room"):
+        run(load_config(make_recipe(tmp_path), ["responses.max_tokens=4096"], name="long"))
+    assert RunStore(tmp_path / "runs" / "ten").iterations() == []
+    assert RunStore(tmp_path / "runs" / "long").iterations() == []
+
+
+def test_killed_right_before_an_iteration_is_closed(
+    make_recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(self: IterationStore) -> None:
+        raise Killed
+
+    config = load_config(make_recipe(tmp_path, iterations=0, sft={"enabled": False}))
+    with monkeypatch.context() as patched:
+        patched.setattr(IterationStore, "close", die)
+        with pytest.raises(Killed):
+            run(config)
+    written = (config.run_dir / "iter-000/metrics.json").stat().st_mtime_ns
+    store = run(config)
+    assert store.iteration(0).manifest.finished
+    assert (config.run_dir / "iter-000/metrics.json").stat().st_mtime_ns == written
+    assert verify(store.path) == []

@@ -110,7 +110,7 @@ class Chat:
             text = self.tokenizer.apply_chat_template(
                 messages, tokenize=False, add_generation_prompt=open_turn, **self.template_kwargs
             )
-        except jinja2.TemplateError as error:
+        except (jinja2.TemplateError, TypeError, ValueError) as error:
             roles = ", ".join(m["role"] for m in messages)
             raise ModelError(
                 f"{self.tokenizer.name_or_path}: the model's chat template refuses the turns ({roles}): {error}"

@@ -54,6 +54,8 @@ def load_chat(config: ModelConfig) -> Chat:
             tokenizer.chat_template = Path(config.chat_template).read_text(encoding="utf-8")
         except OSError as error:
             raise ModelError(f"model.chat_template: {config.chat_template}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise ModelError(f"model.chat_template: {config.chat_template}: not UTF-8 text") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Chat(tokenizer, config.chat_template_kwargs)
@@ -64,7 +66,10 @@ def context_length(config: ModelConfig, at_most: int | None) -> int:
     from transformers import AutoConfig
 
     ref = resolve_model(config.name, config.revision)
-    own = AutoConfig.from_pretrained(ref.path, trust_remote_code=config.trust_remote_code).get_text_config()
+    try:
+        own = AutoConfig.from_pretrained(ref.path, trust_remote_code=config.trust_remote_code).get_text_config()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{config.name}: its config.json cannot be used: {error}") from error
     limits = [getattr(own, "max_position_embeddings", None), at_most]
     return min((limit for limit in limits if limit), default=1 << 30)
 
@@ -88,6 +93,7 @@ def torch_dtype(dtype: DType) -> torch.dtype:
 
 def load_weights(config: ModelConfig, dtype: DType) -> PreTrainedModel:
     """The root model on the device; safetensors only."""
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
@@ -101,7 +107,7 @@ def load_weights(config: ModelConfig, dtype: DType) -> PreTrainedModel:
             use_safetensors=True,
             trust_remote_code=config.trust_remote_code,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{config.name}: its weights cannot be loaded: {error}") from error
     model.to(torch_device())  # type: ignore[arg-type]
     return model

@@ -79,9 +79,10 @@ class TransformersEngine:
         self._model: Any = weights.eval()
         self.context = context_length(model, config.max_context)
         eos = weights.generation_config.eos_token_id
-        if eos is None:
-            eos = self.chat.tokenizer.eos_token_id
-        self._eos: list[int] = eos if isinstance(eos, list) else [eos]
+        named = eos if isinstance(eos, list) else [eos]
+        # SFT ends turns with the tokenizer's token, and some models' generation configs do not name it.
+        ends = {*named, self.chat.tokenizer.eos_token_id}
+        self._eos: list[int] = sorted(token for token in ends if token is not None)
         # A model's own defaults (repetition_penalty, top_k=50, …) would fill in whatever ours leave open.
         weights.generation_config = GenerationConfig()
 

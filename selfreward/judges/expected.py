@@ -47,6 +47,10 @@ class ExpectedJudge:
         answers = dict(engine.next_token([Request(messages, prefill) for messages in asked], tokens))
         return [self._judgment(candidate, answers[i], i in shortened, model) for i, candidate in enumerate(candidates)]
 
+    def check(self, chat: Chat) -> None:
+        """Every score must be one token."""
+        score_tokens(chat, self._rubric)
+
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:
         """The rubric's words, answered by the verdict alone, as the prefill will open it."""
         target = verdict_line(self._rubric.front.verdict, seed.score)

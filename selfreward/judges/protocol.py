@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Engine
 from selfreward.records import EFTSeed, Judgment, Message
 
@@ -23,6 +24,10 @@ class Judge(Protocol):
 
     def judge(self, candidates: Sequence[Candidate], engine: Engine, model: str, seed: int) -> list[Judgment]:
         """All judgments of the candidates, in the candidates' order. ``model`` names the judge in the records."""
+        ...
+
+    def check(self, chat: Chat) -> None:
+        """Raises EngineError where this model's vocabulary cannot give the rubric's verdicts in this way."""
         ...
 
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:

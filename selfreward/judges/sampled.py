@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Answer, Engine, Request, Sampling
 from selfreward.judges.asking import ask, questions
 from selfreward.judges.protocol import Candidate, Judge
@@ -72,6 +73,9 @@ class SampledJudge:
             self._judgment(candidates[s.candidate], s, tokens[s.candidate], s.candidate in shortened, model)
             for s in samples
         ]
+
+    def check(self, chat: Chat) -> None:
+        """Written verdicts need nothing of the vocabulary."""
 
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:
         """The rubric's words, answered by the rationale and then the verdict."""

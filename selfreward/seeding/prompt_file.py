@@ -12,7 +12,10 @@ def read_prompts(path: Path) -> list[str]:
     Raises:
         SeedError: the file cannot be read, is empty, or has bad rows; all of them are listed.
     """
-    if path.suffix == ".jsonl":
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        raise SeedError(f"{path}: a file of prompts is JSONL (one object a line, in a .jsonl file) or plain text")
+    if suffix in (".jsonl", ".ndjson"):
         return read_rows(path, lambda row, _: text_field(row, "prompt"))
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")

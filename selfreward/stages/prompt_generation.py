@@ -59,6 +59,9 @@ class PromptWriter:
     config: PromptsConfig
     template: PromptTemplate
     seeds: Sequence[IFTSeed]
+    """Shown as examples, and not to be written again."""
+    taken: Sequence[str]
+    """Other instructions that are not to be written again: those of the EFT seeds."""
     engine: Engine
     model: str
     iteration: int
@@ -73,7 +76,8 @@ class PromptWriter:
             asked: how many requests were made for them.
         """
         kept = list(written)
-        known = PromptFilter(self.config.filters, [s.instruction for s in self.seeds] + [p.text for p in earlier])
+        instructions = [seed.instruction for seed in self.seeds]
+        known = PromptFilter(self.config.filters, [*instructions, *self.taken, *(p.text for p in earlier)])
         for prompt in kept:
             known.add(prompt.text)
         limit = self.config.count * self.config.max_attempts

@@ -117,7 +117,7 @@ def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
 
     job = TrainingJob.model_validate_json((out / "job.json").read_text(encoding="utf-8"))
     chat = load_chat(job.model)
-    data, counts = _load_data(job, chat, str(out / "scratch"))
+    data, counts = _load_data(job, chat)
     set_seed(job.seed)
     trainer: Any = job.objective.trainer(_load_policy(job), chat, data, str(out / "trainer"), job.seed)
     trainer.add_callback(_reporter(say))
@@ -177,10 +177,13 @@ def _settle_adapter_config(path: Path, model: str) -> None:
     path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
 
-def _load_data(job: TrainingJob, chat: Chat, scratch: str) -> tuple[Dataset, Counter[str]]:
+def _load_data(job: TrainingJob, chat: Chat) -> tuple[Dataset, Counter[str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
     from datasets import Dataset
 
-    rows = Dataset.from_parquet(list(job.data), cache_dir=scratch)
+    # Not Dataset.from_parquet, which takes a path with a bracket in it for a pattern.
+    rows = Dataset(pa.concat_tables(pq.ParquetFile(path).read() for path in job.data))
     data = rows.filter(lambda row: job.objective.fits(row, chat))
     if not len(data):
         raise TrainingError(

@@ -1,7 +1,7 @@
 """Each step of the loop, tied to a run: what is in its key, what it reads, and the stage that does the work."""
 
 from selfreward.steps.data import build_pairs, judge_responses, write_prompts, write_responses
-from selfreward.steps.iteration import begin_iteration, finish_iteration
+from selfreward.steps.iteration import begin_iteration, check_model, finish_iteration
 from selfreward.steps.seeds import build_examples, read_seeds, store_seeds
 from selfreward.steps.training import skip_sft, train_dpo, train_sft
 
@@ -9,6 +9,7 @@ __all__ = [
     "begin_iteration",
     "build_examples",
     "build_pairs",
+    "check_model",
     "finish_iteration",
     "judge_responses",
     "read_seeds",

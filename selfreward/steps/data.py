@@ -8,7 +8,7 @@ from typing import Any
 from selfreward.engines.loading import load_chat
 from selfreward.judges import build_judge
 from selfreward.models import resolve_model
-from selfreward.records import IFTSeed, Judgment, PreferencePair, Prompt, Response, derive_seed, key_settings
+from selfreward.records import EFTSeed, IFTSeed, Judgment, PreferencePair, Prompt, Response, derive_seed, key_settings
 from selfreward.session import Policy, Session, Stage, at_once, over
 from selfreward.stages import judging, pairing, prompt_generation
 from selfreward.stages.prompt_generation import PromptWriter, prompts_from_file
@@ -16,7 +16,7 @@ from selfreward.stages.responses import VERSION as RESPONSES_VERSION
 from selfreward.stages.responses import generate_responses
 from selfreward.stages.shard import Shard
 from selfreward.steps.keys import engine_settings, made_from, model_inputs, rubric_inputs
-from selfreward.storage.durable import file_hash
+from selfreward.storage.durable import value_hash
 from selfreward.storage.grouping import Grouped
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
 from selfreward.templates import load_prompt_template
@@ -29,8 +29,11 @@ def write_prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prom
     if config.file is not None:
         path = Path(config.file)
         settings: dict[str, Any] = {"prompts": {"count": count}}
-        inputs = {"prompts.file": file_hash(path)}
-        work = at_once(lambda: prompts_from_file(path, count, t))
+        share = prompts_from_file(path, count, t)
+        inputs = {
+            "prompts.file": value_hash([prompt.text for prompt in share.records])
+        }  # rows added later are no change
+        work = at_once(lambda: share)
     else:
         settings = {"seed": s.config.seed, "prompts": key_settings(config), **engine_settings(s)}
         inputs = {"prompts.template": load_prompt_template(config.template).hash, **_earlier_inputs(s, t)}
@@ -65,10 +68,12 @@ def _written_prompts(s: Session, t: int, policy: Policy) -> Callable[[Stored[Pro
 
     def work(stored: Stored[Prompt]) -> Iterator[Shard[Prompt]]:
         earlier = [p for u in range(1, t) for p in s.store.iteration(u).stored("prompts", Prompt).records()]
+        first = s.store.iteration(0)
         writer = PromptWriter(
             config=config,
             template=load_prompt_template(config.template),
-            seeds=list(s.store.iteration(0).stored("seeds_ift", IFTSeed).records()),
+            seeds=list(first.stored("seeds_ift", IFTSeed).records()),
+            taken=[seed.instruction for seed in first.stored("seeds_eft", EFTSeed).records()],
             engine=s.engine(policy) if config.model is None else s.fixed_engine(config.model),
             model=policy.label if config.model is None else config.model.name,
             iteration=t,
@@ -81,7 +86,7 @@ def _written_prompts(s: Session, t: int, policy: Policy) -> Callable[[Stored[Pro
 
 def _earlier_inputs(s: Session, t: int) -> dict[str, str]:
     first = s.store.iteration(0)
-    return {"seeds_ift": first.manifest.stages["seeds_ift"].digest} | {
+    return made_from(first, "seeds_ift", "seeds_eft") | {
         f"prompts of iteration {u}": s.store.iteration(u).manifest.stages["prompts"].digest for u in range(1, t)
     }
 

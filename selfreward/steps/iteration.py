@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from selfreward.errors import StoreError
+from selfreward.errors import ConfigError, StoreError
+from selfreward.judges import build_judge
 from selfreward.records import Judgment, PreferencePair, Prompt, Response
 from selfreward.session import Session
 from selfreward.stages import metrics
@@ -12,6 +13,22 @@ from selfreward.storage.durable import TEMPORARY, write_text
 from selfreward.storage.environment import describe
 from selfreward.storage.iteration import IterationStore, StageKey
 from selfreward.templates import load_prompt_template
+
+
+def check_model(s: Session) -> None:
+    """Whether the model can do what the recipe asks of it; needs no weights.
+
+    Raises:
+        EngineError: the judge's scores are no tokens of it.
+        ConfigError: responses are longer than its context.
+    """
+    build_judge(s.config.judge, s.config.model.reasoning_tags).check(s.chat)
+    wanted = s.config.responses.max_tokens
+    if wanted >= s.context:
+        raise ConfigError(
+            f"responses.max_tokens={wanted} leaves no room for a prompt in the {s.context} tokens of {s.model.name}; "
+            "lower it"
+        )
 
 
 def begin_iteration(s: Session, t: int) -> IterationStore:
@@ -41,11 +58,11 @@ def finish_iteration(s: Session, it: IterationStore) -> None:
     """metrics.json, and the word that the iteration is whole."""
     if it.manifest.finished:
         return
-    temporary = it.path / f"{TEMPORARY}metrics.json"
-    found = iteration_metrics(it)
-    write_text(temporary, json.dumps(found, indent=1) + "\n")
-    it.begin("metrics", StageKey(metrics.VERSION, {}, made_from(it, *it.manifest.stages)))
-    it.finish_with_files("metrics", {"metrics.json": temporary}, counts={}, seconds=0.0, summary={})
+    made = made_from(it, *(name for name in it.manifest.stages if name != "metrics"))
+    if not it.begin("metrics", StageKey(metrics.VERSION, {}, made)).finished:
+        temporary = it.path / f"{TEMPORARY}metrics.json"
+        write_text(temporary, json.dumps(iteration_metrics(it), indent=1) + "\n")
+        it.finish_with_files("metrics", {"metrics.json": temporary}, counts={}, seconds=0.0, summary={})
     it.close()
     s.events.write("iteration_finished", iteration=it.manifest.iteration)
 

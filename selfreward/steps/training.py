@@ -22,7 +22,8 @@ def skip_sft(it: IterationStore) -> Policy:
     Raises:
         StoreError: an earlier start of the run trained M1.
     """
-    if it.stage("adapter") is not None:
+    trained = it.stage("adapter")
+    if trained is not None and trained.finished:
         raise StoreError(
             f"{it.path}: M1 was trained here, and the recipe now says sft.enabled: false or has no seeds. Go back to "
             "the old settings, or start a new run with --name NEW"

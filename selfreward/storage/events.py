@@ -1,5 +1,6 @@
 """events.jsonl: what happened when, one line each with a checksum, appended in a single write."""
 
+import errno
 import json
 import os
 import zlib
@@ -34,7 +35,11 @@ class EventLog:
         with storing(self._path):
             handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             try:
-                os.write(handle, _with_checksum(body))
+                line = _with_checksum(body)
+                written = os.write(handle, line)
+                if written != len(line):  # a disk that was full in the middle of it
+                    os.ftruncate(handle, os.fstat(handle).st_size - written)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(handle)
 

@@ -47,6 +47,7 @@ class Stored(Generic[R]):
     def shards(self) -> Iterator[list[R]]:
         """The records of each shard, in input order."""
         for file in self.entry.files:
+            check_file(self.directory, file)
             yield read_table(self.directory / file.path, self.record)
 
     def records(self) -> Iterator[R]:
@@ -99,6 +100,11 @@ class IterationStore:
             StoreError: it was begun with other settings or on other inputs.
         """
         entry = self.stage(name)
+        if entry is None and self.manifest.finished:
+            raise StoreError(
+                f"{self.path}: is finished, and was made without {name}, which the settings now ask for. Go back to "
+                "the old settings, or start a new run with --name NEW"
+            )
         if entry is None or (not entry.finished and not entry.rows):  # nothing is made yet, so nothing can be mixed
             entry = StageEntry(version=key.version, settings=dict(key.settings), inputs=dict(key.inputs), started=now())
             self._put(name, entry)
@@ -172,6 +178,16 @@ class IterationStore:
                 + "\nFinished work is never mixed with new settings. Either go back to the old ones, or start a new "
                 "run with --name NEW" + (fork if at >= 0 else "")
             )
+
+
+def check_file(directory: Path, file: FileEntry) -> None:
+    """Raises StoreError where a finished file is not what was written: nothing may be built on it."""
+    path = directory / file.path
+    if not path.is_file() or file_hash(path) != file.sha256:
+        raise StoreError(
+            f"{path}: missing or damaged; `selfreward verify {directory.parent}` lists all such files. Restore it from "
+            "a copy, or start a new run with --name NEW"
+        )
 
 
 def _files(path: Path) -> list[Path]:

@@ -62,6 +62,10 @@ class RunStore:
         """Remove what a crash left unfinished."""
         sweep(self.path)
 
+    def has_config(self) -> bool:
+        """Whether the run was ever started."""
+        return (self.path / CONFIG).exists()
+
     def save_config(self, config: RunConfig) -> None:
         """Write ``config.resolved.yaml``, sealed by its last line, unless it says that already."""
         text = sealed_yaml(config)
@@ -82,7 +86,8 @@ class RunStore:
 
     def iterations(self) -> list[int]:
         """Numbers of the iterations that were begun."""
-        return sorted(int(p.parent.name.removeprefix("iter-")) for p in self.path.glob(f"iter-*/{MANIFEST}"))
+        named = (p.parent.name.removeprefix("iter-") for p in self.path.glob(f"iter-*/{MANIFEST}"))
+        return sorted(int(number) for number in named if number.isdecimal())  # a copy, iter-001.bak, is none
 
     def iteration(self, number: int) -> IterationStore:
         """An iteration that was begun.

@@ -40,10 +40,12 @@ def invent(request: Any, k: int, sampling: Any) -> str:
     return f" {verb} three kinds of {noun} {place} numbered {number % 9973}"
 
 
-def writer(engine: Any, seed_rows: Sequence[IFTSeed] | None = None, **config: Any) -> PromptWriter:
+def writer(
+    engine: Any, seed_rows: Sequence[IFTSeed] | None = None, taken: Sequence[str] = (), **config: Any
+) -> PromptWriter:
     settings = PromptsConfig.model_validate({"count": 12, **config})
     rows = seeds() if seed_rows is None else seed_rows
-    return PromptWriter(settings, load_prompt_template("self_instruct"), rows, engine, "M1", 1, seed=3)
+    return PromptWriter(settings, load_prompt_template("self_instruct"), rows, taken, engine, "M1", 1, seed=3)
 
 
 def everything(shards: Sequence[Shard[Prompt]]) -> list[Prompt]:
@@ -218,3 +220,11 @@ def test_a_file_of_prompts_is_shared_out_over_the_iterations(tmp_path: Path) -> 
     assert len({p.id for s in shares for p in s.records}) == 5
     with pytest.raises(StageError, match=r"prompts\.txt: 5 prompts are 2\.5 iterations .* left for iteration 4"):
         prompts_from_file(path, 2, 4)
+
+
+def test_what_other_seeds_ask_is_not_written_again(chat: Chat, fake_engine: Any) -> None:
+    (first, *_) = everything(list(writer(fake_engine(chat, write=invent)).rounds([], [], 0)))
+    again = writer(fake_engine(chat, write=invent), taken=[first.text.upper()])
+    shards = list(again.rounds([], [], 0))
+    assert first.text not in {p.text for p in everything(shards)}
+    assert sum(shard.counts["drop.duplicate"] for shard in shards) >= 1

@@ -1,5 +1,9 @@
+import os
 from pathlib import Path
 
+import pytest
+
+from selfreward.errors import StoreError
 from selfreward.storage.events import EventLog, damaged_lines, read_events
 
 
@@ -34,3 +38,17 @@ def test_a_line_cut_short_is_mended_at_the_next_start(tmp_path: Path) -> None:
     EventLog(path).write("two")
     assert damaged_lines(path) == []
     assert [e["event"] for e in read_events(path)] == ["one", "two"]
+
+
+def test_a_short_write_is_taken_back_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "events.jsonl"
+    log = EventLog(path)
+    log.write("one")
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:20]))
+    with pytest.raises(StoreError, match="No space left on device"):
+        log.write("two")
+    monkeypatch.undo()
+    assert damaged_lines(path) == []
+    log.write("three")
+    assert [e["event"] for e in read_events(path)] == ["one", "three"]

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -168,3 +169,29 @@ def test_verify_finds_what_is_missing_added_or_exchanged(run: RunStore, iteratio
     second.write_bytes(whole)
     first.unlink()
     assert any("cannot be read" in p for p in verify(run.path))
+
+
+def test_nothing_is_built_on_a_damaged_shard(run: RunStore, iteration: IterationStore) -> None:
+    shard = iteration.path / "prompts/00000.parquet"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1] + b"x")
+    with pytest.raises(StoreError, match=r"00000\.parquet: missing or damaged; `selfreward verify"):
+        list(iteration.stored("prompts", Prompt).records())
+    shard.unlink()
+    with pytest.raises(StoreError, match="missing or damaged"):
+        list(iteration.stored("prompts", Prompt).records())
+
+
+def test_a_finished_iteration_takes_no_further_stage(run: RunStore, iteration: IterationStore) -> None:
+    iteration.finish("prompts")
+    iteration.close()
+    again = run.iteration(0)
+    assert again.begin("prompts", _key(count=3)).finished
+    with pytest.raises(StoreError, match="is finished, and was made without examples"):
+        again.begin("examples", _key())
+    assert verify(run.path) == []
+
+
+def test_a_copy_of_an_iteration_is_no_iteration(run: RunStore, iteration: IterationStore) -> None:
+    shutil.copytree(iteration.path, run.path / "iter-000.bak")
+    assert run.iterations() == [0]
