@@ -20,11 +20,7 @@ def verify(path: Path) -> list[str]:
 
 
 def _problems(run: RunStore) -> Iterator[str]:
-    if (run.path / CONFIG).exists() and not yaml_seal_holds(_text(run.path / CONFIG)):
-        yield f"{run.path / CONFIG}: damaged: its content does not match the hash in its last line"
-    if (run.path / EVENTS).exists():
-        for line in damaged_lines(run.path / EVENTS):
-            yield f"{run.path / EVENTS}:{line}: damaged"
+    yield from _head_problems(run)
     under_way: set[str] = set()
     known = {RUN, CONFIG, EVENTS, LOCK}
     for number in run.iterations():
@@ -44,6 +40,20 @@ def _problems(run: RunStore) -> Iterator[str]:
         left_over = relative.parts[0] in under_way or any(p.startswith(TEMPORARY) for p in relative.parts)
         if file.is_file() and relative.as_posix() not in known and not left_over:
             yield f"{file}: is in no manifest"
+
+
+def _head_problems(run: RunStore) -> Iterator[str]:
+    started = bool(run.iterations())
+    if (run.path / CONFIG).exists():
+        if not yaml_seal_holds(_text(run.path / CONFIG)):
+            yield f"{run.path / CONFIG}: damaged: its content does not match the hash in its last line"
+    elif started:
+        yield f"{run.path / CONFIG}: missing"
+    if (run.path / EVENTS).exists():
+        for line in damaged_lines(run.path / EVENTS):
+            yield f"{run.path / EVENTS}:{line}: damaged"
+    elif started and run.inherited_up_to < 0:  # a fork begins without events of its own
+        yield f"{run.path / EVENTS}: missing"
 
 
 def _file_problems(iteration: IterationStore) -> Iterator[str]:

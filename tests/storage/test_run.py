@@ -159,6 +159,11 @@ def test_verify_finds_what_is_missing_added_or_exchanged(run: RunStore, iteratio
     stranger.write_bytes(shard.read_bytes())
     assert [p for p in verify(run.path) if "in no manifest" in p]
     stranger.unlink()
+    for name in ("config.resolved.yaml", "events.jsonl"):
+        (run.path / name).rename(run.path / ".tmp-away")
+        assert [p for p in verify(run.path) if p.endswith(f"{name}: missing")]
+        (run.path / ".tmp-away").rename(run.path / name)
+    assert verify(run.path) == []
     moved = shard.rename(shard.with_suffix(".gone"))
     assert any("missing" in p for p in verify(run.path))
     moved.rename(shard)
