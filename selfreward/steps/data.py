@@ -30,9 +30,8 @@ def write_prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prom
         path = Path(config.file)
         settings: dict[str, Any] = {"prompts": {"count": count}}
         share = prompts_from_file(path, count, t)
-        inputs = {
-            "prompts.file": value_hash([prompt.text for prompt in share.records])
-        }  # rows added later are no change
+        # Of this iteration's share alone: rows that are added for later ones change nothing here.
+        inputs = {"prompts.file": value_hash([prompt.text for prompt in share.records])}
         work = at_once(lambda: share)
     else:
         settings = {"seed": s.config.seed, "prompts": key_settings(config), **engine_settings(s)}

@@ -56,10 +56,16 @@ def move_into_place(temporary: Path, path: Path) -> None:
         for file in temporary.rglob("*"):
             sync(file)
         sync(temporary)
-        if path.is_dir():
-            shutil.rmtree(path)
+        discard(path)
         os.replace(temporary, path)
         sync(path.parent)
+
+
+def discard(directory: Path) -> None:
+    """Remove a directory and all that is in it, if it is there."""
+    if directory.is_dir():
+        with storing(directory):
+            shutil.rmtree(directory)
 
 
 def sync(path: Path) -> None:
@@ -75,10 +81,8 @@ def sweep(directory: Path) -> None:
     """Remove what a crash left unfinished."""
     for path in sorted(directory.rglob(f"{TEMPORARY}*")):
         with storing(path):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            discard(path)
+            path.unlink(missing_ok=True)
 
 
 def file_hash(path: Path) -> str:

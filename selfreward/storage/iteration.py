@@ -15,7 +15,7 @@ from selfreward.config import changed_settings
 from selfreward.errors import StoreError
 from selfreward.records import Record
 from selfreward.stages.shard import Shard
-from selfreward.storage.durable import file_hash, move_into_place, write_file, write_sealed
+from selfreward.storage.durable import discard, file_hash, move_into_place, write_file, write_sealed
 from selfreward.storage.events import now
 from selfreward.storage.manifest import FileEntry, Manifest, StageEntry
 from selfreward.storage.tables import read_table, write_table
@@ -108,6 +108,7 @@ class IterationStore:
         if entry is None or (not entry.finished and not entry.rows):  # nothing is made yet, so nothing can be mixed
             entry = StageEntry(version=key.version, settings=dict(key.settings), inputs=dict(key.inputs), started=now())
             self._put(name, entry)
+            discard(self.path / name)  # empty shards of an earlier try
         elif not self._inherited:
             self._refuse_changes(name, entry, key)
         return entry

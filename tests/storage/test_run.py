@@ -79,9 +79,14 @@ def test_settings_may_change_while_nothing_is_made(run: RunStore) -> None:
     it = run.begin_iteration(0, _about)
     it.begin("pairs", _key(count=1))
     it.add_shard("pairs", _shard(), Prompt, seconds=0)
+    it.add_shard("pairs", _shard(), Prompt, seconds=0)
     entry = it.begin("pairs", _key(count=2))
     assert entry.files == ()
     assert entry.settings == {"prompts": {"count": 2}}
+    it.add_shard("pairs", _shard("a"), Prompt, seconds=0)
+    it.finish("pairs")
+    it.close()
+    assert verify(run.path) == []  # no empty shard of the first try is left over
 
 
 def test_a_fork_takes_what_it_inherits_as_it_is(tmp_path: Path, iteration: IterationStore) -> None:
