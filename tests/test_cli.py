@@ -534,3 +534,11 @@ def test_pairs_says_why_others_gave_none(command: Command, finished_run: RunStor
     said = pair_yield(finished_run, 1)
     assert said.startswith(f"{entry.rows} pairs from {entry.inputs_done} prompts")
     assert said in command("pairs", "small", "-i", "1")[2]
+
+
+@pytest.mark.parametrize("setting", ["name=other", "runs_dir=elsewhere"])
+def test_going_on_with_a_run_does_not_move_it(command: Command, finished_run: RunStore, setting: str) -> None:
+    code, _, err = command("run", "small", "--set", setting)
+    assert code == 1
+    assert "would leave the run that is to go on" in err
+    assert finished_run.config().name == "small"

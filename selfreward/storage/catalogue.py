@@ -95,7 +95,13 @@ def find_config(
     """
     known_runs = Path(runs_dir or RUNS_DIR)
     if not Path(recipe).is_file() and (run := _run_named(recipe, known_runs)) is not None:
-        changes = parse_overrides(overrides) | {"name": name or run.resolve().name}
+        changes = parse_overrides(overrides)
+        if moved := sorted({"name", "runs_dir"} & changes.keys()):
+            raise ConfigError(
+                f"{run}: --set {moved[0]} would leave the run that is to go on; start another one with --name, or "
+                "branch off with `selfreward fork`"
+            )
+        changes |= {"name": name or run.resolve().name}
         if iterations is not None:
             changes["iterations"] = iterations
         config = make_config(RunStore(run).config().model_dump(mode="json"), changes, str(run))
