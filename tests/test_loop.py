@@ -260,6 +260,25 @@ def test_sft_cannot_be_switched_on_under_a_finished_run(make_recipe: Make, tmp_p
     run(load_config(recipe, ["sft.enabled=false"]))
 
 
+def test_sft_that_was_stopped_can_be_switched_off(
+    make_recipe: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    recipe = make_recipe(tmp_path, iterations=0)
+    with monkeypatch.context() as patched:
+        patched.setattr("selfreward.session.train", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run(load_config(recipe))
+    store = run(load_config(recipe, ["sft.enabled=false"]))
+    assert store.iteration(0).manifest.finished
+    assert store.iteration(0).stage("adapter") is None
+    with pytest.raises(StoreError, match="was made without adapter"):
+        run(load_config(recipe))
+    assert verify(store.path) == []
+
+
 def test_what_the_model_cannot_do_is_said_before_any_work(make_recipe: Make, tmp_path: Path) -> None:
     rubric = find("prompts", "judge/additive_5pt.md").read_text()
     (tmp_path / "ten.md").write_text(rubric.replace("max: 5", "max: 10"))

@@ -28,6 +28,8 @@ def skip_sft(it: IterationStore) -> Policy:
             f"{it.path}: M1 was trained here, and the recipe now says sft.enabled: false or has no seeds. Go back to "
             "the old settings, or start a new run with --name NEW"
         )
+    if trained is not None:
+        it.forget("adapter")  # it was stopped before there was anything
     return Policy.root("M1")
 
 

@@ -100,7 +100,7 @@ class IterationStore:
             StoreError: it was begun with other settings or on other inputs.
         """
         entry = self.stage(name)
-        if entry is None and self.manifest.finished:
+        if self.manifest.finished and (entry is None or not entry.finished):
             raise StoreError(
                 f"{self.path}: is finished, and was made without {name}, which the settings now ask for. Go back to "
                 "the old settings, or start a new run with --name NEW"
@@ -149,6 +149,12 @@ class IterationStore:
         # In one step: files that the manifest names without the word that they are whole would be made again.
         whole = {"files": tuple(files), "seconds": round(seconds, 1), "summary": dict(summary), "finished": True}
         self._put(name, self.manifest.stages[name], **whole)
+
+    def forget(self, name: str) -> None:
+        """Take out a stage that was begun and is no longer wanted."""
+        stages = {other: entry for other, entry in self.manifest.stages.items() if other != name}
+        self.manifest = self.manifest.model_copy(update={"stages": stages})
+        self.save()
 
     def close(self) -> None:
         """Say that the iteration is whole."""
