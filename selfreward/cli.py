@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from selfreward.commands import seeds
+from selfreward.commands.options import RUNS, AsJson, Overrides, RunName, RunsDir, find_run, say
 from selfreward.errors import SelfRewardError
 
 if TYPE_CHECKING:
@@ -24,14 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-RunsDir = Annotated[Path, typer.Option(envvar="SELFREWARD_RUNS", help="Where runs are.")]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or its directory.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a setting of the recipe; may be repeated.")
-]
-RUNS = Path("runs")
+app.add_typer(seeds.app, name="seeds")
 
 
 @app.command()
@@ -94,7 +89,7 @@ def status(
 
     if watch and as_json:
         raise typer.BadParameter("--watch and --json do not go together")
-    path = _find(run, runs_dir)
+    path = find_run(run, runs_dir)
     if as_json:
         print(render.json_text(run_status(RunStore(path))))
     elif watch:
@@ -135,7 +130,7 @@ def show(
     from selfreward.terminal import render
     from selfreward.walk import walk
 
-    found = walk(RunStore(_find(run, runs_dir)), item)
+    found = walk(RunStore(find_run(run, runs_dir)), item)
     if as_json:
         print(render.json_text(found))
     else:
@@ -164,7 +159,7 @@ def pairs(
     from selfreward.storage.run import RunStore
     from selfreward.terminal import render, report
 
-    store = RunStore(_find(run, runs_dir))
+    store = RunStore(find_run(run, runs_dir))
     rows = list_pairs(store, iteration, _pair_sort(sort), ascending, limit)
     if as_json:
         print(render.json_text(rows))
@@ -188,7 +183,7 @@ def verify(run: RunName, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> N
     from selfreward.terminal import render
     from selfreward.terminal.report import verified
 
-    result = verified(_find(run, runs_dir))
+    result = verified(find_run(run, runs_dir))
     if as_json:
         print(render.json_text(result))
     for problem in () if as_json else result.problems:
@@ -212,7 +207,7 @@ def fork(
     from selfreward.storage import fork as forking
     from selfreward.storage.run import RunStore
 
-    parent = RunStore(_find(run, runs_dir))
+    parent = RunStore(find_run(run, runs_dir))
     config = forking.fork_config(parent, at, parse_overrides(set_ or ()), name)
     made = forking.fork(parent, at, config)
     say(f"{made.path}: shares iterations 0 to {at} of {parent.path}; go on with:")
@@ -243,19 +238,6 @@ def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to
     say(f"{recipe} and {directory / 'seeds'} are yours to edit; then:")
     say(f"  selfreward run {recipe} --dry-run")
     say(f"  selfreward run {recipe}")
-
-
-def say(text: str) -> None:
-    """A line of talk."""
-    from selfreward.terminal.render import visible
-
-    print(visible(text), file=sys.stderr, flush=True)
-
-
-def _find(name: str, runs_dir: Path) -> Path:
-    from selfreward.storage.catalogue import find_run
-
-    return find_run(name, runs_dir)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("stages",),
     ("config", "storage", "progress"),
     ("session", "steps", "loop", "query", "walk", "plan", "api", "doctor", "init"),
-    ("terminal", "cli"),
+    ("terminal", "commands", "cli"),
 )
 """Lowest first; a module may import from its own layer and from those below."""
 BETWEEN_STAGES = {
