@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from selfreward.engines import AutoConfig, EngineConfig
 from selfreward.engines.loading import ModelConfig
-from selfreward.engines.transformers import TransformersConfig
 from selfreward.errors import ConfigError
 from selfreward.judges import JudgeConfig
 from selfreward.judges.sampled import SampledConfig
@@ -24,9 +24,15 @@ from selfreward.records import Frozen, NotInKey
 from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
 
-_PATHS = ("seeds.ift", "seeds.eft", "prompts.file", "model.chat_template", "prompts.model.chat_template")
+_PATHS = (
+    *("seeds.ift", "seeds.eft", "prompts.file"),
+    *("model.chat_template", "prompts.model.chat_template", "judge.model.chat_template"),
+)
 """Settings that name files, relative to the recipe they stand in."""
-_NAMES_OR_PATHS = ("judge.rubric", "prompts.template", "model", "model.name", "prompts.model", "prompts.model.name")
+_NAMES_OR_PATHS = (
+    *("judge.rubric", "prompts.template", "model", "model.name"),
+    *("prompts.model", "prompts.model.name", "judge.model", "judge.model.name"),
+)
 """Settings that may give a path, relative to the recipe where they begin with a dot; a .md file always is one."""
 _LONGEST_NAME = 200
 """Bytes; file systems take 255."""
@@ -60,7 +66,7 @@ class RunConfig(Frozen):
     """The root model, M0."""
     seeds: SeedsConfig = SeedsConfig()
     """Seed examples."""
-    engine: TransformersConfig = TransformersConfig()
+    engine: EngineConfig = AutoConfig()
     """What generates and judges."""
     lora: LoraConfig = LoraConfig()
     """The adapter that is carried through all iterations."""
@@ -88,6 +94,11 @@ class RunConfig(Frozen):
         if self.pairs.min_readable > verdicts:
             raise ValueError(
                 f"pairs.min_readable={self.pairs.min_readable}, but judge.method gives {verdicts} a response"
+            )
+        if "adapters" not in self.engine.capabilities():
+            raise ValueError(
+                f"engine.type={self.engine.type} answers as one fixed model and cannot become M1, M2, …: give it to "
+                "prompts.model.engine or judge.model.engine, and the policy an engine of its own"
             )
         for part in ("sft", "dpo"):
             optimiser: OptimiserConfig = getattr(self, part)
@@ -192,9 +203,10 @@ def _write_out_models(data: dict[str, Any]) -> None:
     """``model: NAME`` as ``model: {name: NAME}``."""
     if isinstance(data.get("model"), str):
         data["model"] = {"name": data["model"]}
-    prompts = data.get("prompts")
-    if isinstance(prompts, dict) and isinstance(prompts.get("model"), str):
-        data["prompts"] = {**prompts, "model": {"name": prompts["model"]}}
+    for part in ("prompts", "judge"):
+        settings = data.get(part)
+        if isinstance(settings, dict) and isinstance(settings.get("model"), str):
+            data[part] = {**settings, "model": {"name": settings["model"]}}
 
 
 def _set(data: dict[str, Any], path: str, value: Any) -> None:

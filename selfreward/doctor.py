@@ -101,9 +101,9 @@ def _device() -> Check:
         return Check(name="device", state="bad", found="unknown without torch")
     import torch
 
-    from selfreward.engines.loading import torch_device, torch_dtype
+    from selfreward.engines.loading import dtype_name, torch_device
 
-    device, dtype = torch_device(), str(torch_dtype("auto")).removeprefix("torch.")
+    device, dtype = torch_device(), dtype_name("auto")
     if device.type == "cpu":
         return Check(name="device", state="ok", found=f"cpu, {dtype}", hint="enough for the demo; slow for more")
     found = device.type

@@ -26,7 +26,7 @@ def run(config: RunConfig, reporter: Reporter | None = None) -> RunStore:
         try:
             self_rewarding(session)
         finally:
-            session.close_engine()
+            session.close_engines()
     return store
 
 

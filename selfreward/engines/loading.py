@@ -81,18 +81,40 @@ def torch_device() -> torch.device:
     return torch.accelerator.current_accelerator() or torch.device("cpu")
 
 
-def torch_dtype(dtype: DType) -> torch.dtype:
-    """``auto`` is bfloat16 on accelerators and float32 on CPUs, where bfloat16 is mostly slower and always coarser."""
+def dtype_name(dtype: DType) -> str:
+    """``auto`` is bfloat16 on accelerators and on CPUs with AMX; float32 on others, where bfloat16 is no faster."""
     import torch
 
-    if dtype == "auto":
-        return torch.float32 if torch_device().type == "cpu" else torch.bfloat16
-    found: torch.dtype = getattr(torch, dtype)
-    return found
+    if dtype != "auto":
+        return dtype
+    slow = torch_device().type == "cpu" and not torch.cpu.get_capabilities().get("amx_bf16")
+    return "float32" if slow else "bfloat16"
 
 
-def load_weights(config: ModelConfig, dtype: DType) -> PreTrainedModel:
-    """The root model on the device; safetensors only."""
+def training_dtype() -> str:
+    """bfloat16 on accelerators, float32 on CPUs."""
+    return "float32" if torch_device().type == "cpu" else "bfloat16"
+
+
+def eos_ids(config: ModelConfig, chat: Chat) -> tuple[int, ...]:
+    """The tokens that end a turn; loads no weights.
+
+    SFT ends turns with the tokenizer's token, and some models' generation configs do not name it.
+    """
+    from transformers import AutoConfig, GenerationConfig
+
+    ref = resolve_model(config.name, config.revision)
+    try:
+        found = GenerationConfig.from_pretrained(ref.path).eos_token_id
+    except OSError:  # a model need not come with one
+        own = AutoConfig.from_pretrained(ref.path, trust_remote_code=config.trust_remote_code)
+        found = own.get_text_config().eos_token_id
+    named = found if isinstance(found, list) else [found]
+    return tuple(sorted({token for token in (*named, chat.tokenizer.eos_token_id) if token is not None}))
+
+
+def load_weights(config: ModelConfig, dtype: str, device: torch.device | None = None) -> PreTrainedModel:
+    """The root model on the device, the accelerator if there is one; safetensors only."""
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
@@ -103,11 +125,11 @@ def load_weights(config: ModelConfig, dtype: DType) -> PreTrainedModel:
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             ref.path,
-            dtype=torch_dtype(dtype),
+            dtype=dtype,
             use_safetensors=True,
             trust_remote_code=config.trust_remote_code,
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{config.name}: its weights cannot be loaded: {error}") from error
-    model.to(torch_device())  # type: ignore[arg-type]
+    model.to(device or torch_device())  # type: ignore[arg-type]
     return model

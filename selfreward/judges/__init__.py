@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from selfreward.engines import FixedModel
 from selfreward.errors import TemplateError
 from selfreward.judges.expected import ExpectedConfig
 from selfreward.judges.protocol import Judge
@@ -22,6 +23,8 @@ class JudgeConfig(Frozen):
     """Name of a file in prompts/judge/, or the path of one."""
     method: MethodConfig = Field(default_factory=SampledConfig)
     """How verdicts are asked for: ``type: sampled`` or ``type: expected``."""
+    model: Annotated[FixedModel | None, NotInKey] = None
+    """A fixed model that judges; M_t itself, as in the paper, where not set."""
     sees: Literal["answer", "reasoning_and_answer"] = "answer"
     """What the judge is shown of a model that thinks aloud."""
 

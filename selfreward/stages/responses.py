@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from selfreward.engines.protocol import Completion, Engine, Request, Sampling
+from selfreward.engines.chat import Chat
+from selfreward.engines.protocol import Ask, Asking, Completion, Request, Sampling
 from selfreward.reasoning import split_reasoning
 from selfreward.records import Frozen, Message, Prompt, Response, content_id
 from selfreward.stages.shard import Shard
@@ -29,11 +30,11 @@ class ResponsesConfig(Frozen):
 def generate_responses(
     prompts: Sequence[Prompt],
     config: ResponsesConfig,
-    engine: Engine,
+    chat: Chat,
     model: str,
     reasoning_tags: tuple[str, str],
     seed: int,
-) -> Shard[Response]:
+) -> Asking[Shard[Response]]:
     """``n`` responses to each prompt, in the prompts' order. A prompt that does not fit the context gives none."""
     requests = [Request((Message(role="user", content=prompt.text),)) for prompt in prompts]
     sampling = Sampling(
@@ -43,7 +44,7 @@ def generate_responses(
         top_p=config.top_p,
         seed=seed,
     )
-    answers = dict(engine.generate(requests, sampling))
+    answers = yield Ask(requests, sampling)
     counts: Counter[str] = Counter()
     records = []
     for i, prompt in enumerate(prompts):
@@ -54,7 +55,7 @@ def generate_responses(
             counts["tokens.prompt"] += answers[i].prompt_tokens
             response = _response(prompt, index, completion, answers[i].prompt_tokens, model, reasoning_tags)
             # Tags that stand elsewhere than around the reasoning are special tokens like all others.
-            stray = any(map(engine.chat.spells_special, (response.text, response.reasoning or "")))
+            stray = any(map(chat.spells_special, (response.text, response.reasoning or "")))
             records.append(response.model_copy(update={"special_tokens": response.special_tokens or stray}))
     return Shard(records, len(prompts), counts)
 

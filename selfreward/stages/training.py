@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfreward.engines.loading import ModelConfig, load_chat, load_weights
+from selfreward.engines.loading import ModelConfig, load_chat, load_weights, training_dtype
 from selfreward.errors import SelfRewardError, TrainingError
 from selfreward.objectives import ObjectiveConfig
 from selfreward.objectives.optimiser import LoraConfig
@@ -136,7 +136,7 @@ def _load_policy(job: TrainingJob) -> Any:
     from peft import LoraConfig as PeftLoraConfig
     from peft import PeftModel, get_peft_model
 
-    weights: Any = load_weights(job.model, "auto")
+    weights: Any = load_weights(job.model, training_dtype())
     if job.adapter is not None:
         return PeftModel.from_pretrained(weights, job.adapter, is_trainable=True)
     modules = job.lora.target_modules

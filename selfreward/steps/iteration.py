@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from selfreward.errors import ConfigError, StoreError
+from selfreward.errors import ConfigError, EngineError, StoreError
 from selfreward.judges import build_judge
 from selfreward.records import Judgment, PreferencePair, Prompt, Response
 from selfreward.session import Session
@@ -16,19 +16,41 @@ from selfreward.templates import load_prompt_template
 
 
 def check_model(s: Session) -> None:
-    """Whether the model can do what the recipe asks of it; needs no weights.
+    """Whether the models and their engines can do what the recipe asks of them; needs no weights.
 
     Raises:
-        EngineError: the judge's scores are no tokens of it.
-        ConfigError: responses are longer than its context.
+        EngineError: an engine is not installed or cannot do it, or the judge's scores are no tokens of its model.
+        ConfigError: responses are longer than the policy's context.
     """
-    build_judge(s.config.judge, s.config.model.reasoning_tags).check(s.chat)
+    s.engine_config.check(s.model)
+    judge, writer = s.config.judge.model, s.config.prompts.model
+    if writer is not None:
+        s.engine_config_of(writer).check(writer)
+    if judge is not None:
+        s.engine_config_of(judge).check(judge)
+    _check_judge(s)
     wanted = s.config.responses.max_tokens
     if wanted >= s.context:
         raise ConfigError(
             f"responses.max_tokens={wanted} leaves no room for a prompt in the {s.context} tokens of {s.model.name}; "
             "lower it"
         )
+
+
+def _check_judge(s: Session) -> None:
+    model = s.config.judge.model
+    engine = s.engine_config if model is None else s.engine_config_of(model)
+    judge = build_judge(s.config.judge, s.config.model.reasoning_tags)
+    lacking = sorted(judge.needs - engine.capabilities())
+    if lacking:
+        setting = "engine" if model is None or model.engine is None else "judge.model.engine"
+        raise EngineError(
+            f"judge.method.type={s.config.judge.method.type} needs an engine with {', '.join(lacking)}, which "
+            f"{setting}.type={engine.type} has not; use judge.method.type=sampled, or another engine"
+        )
+    chat = s.chat if model is None else engine.chat_of(model)
+    if chat is not None:
+        judge.check(chat)
 
 
 def begin_iteration(s: Session, t: int) -> IterationStore:

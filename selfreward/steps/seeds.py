@@ -85,7 +85,7 @@ def build_examples(s: Session, it: IterationStore, ift: Sequence[IFTSeed], eft: 
                 settings={
                     "seed": config.seed,
                     "judge": {"method": {"type": config.judge.method.type}},
-                    "engine": {"max_context": config.engine.max_context},
+                    "engine": {"max_model_len": config.engine.max_model_len},
                     "sft": {"max_length": config.sft.max_length, "max_tokens": config.sft.max_tokens},
                 },
                 inputs={**model_inputs(s), **rubric_inputs(s), **made_from(it, "seeds_ift", "seeds_eft")},

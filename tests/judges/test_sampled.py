@@ -8,7 +8,7 @@ import pytest
 
 from selfreward.engines.chat import Chat
 from selfreward.judges.asking import ask
-from selfreward.judges.protocol import Candidate
+from selfreward.judges.protocol import Candidate, Listener
 from selfreward.judges.sampled import SampledConfig, SampledJudge
 from selfreward.judges.verdict import read_score
 from selfreward.records import EFTSeed, Judgment
@@ -23,7 +23,8 @@ def candidate(i: int = 0, prompt: str = "What is a fjord?", response: str = "A n
 
 def judge_all(engine: Any, candidates: Sequence[Candidate], seed: int = 7, **config: Any) -> list[Judgment]:
     judge = SampledJudge(SampledConfig.model_validate(config), RUBRIC, ("<think>", "</think>"))
-    return judge.judge(candidates, engine, "M2", seed)
+    listener = Listener(engine.chat, engine.context)
+    return engine.finish(judge.judge(candidates, listener, "M2", seed))
 
 
 def scripted(*texts: str) -> Callable[..., str]:

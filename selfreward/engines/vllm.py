@@ -1,0 +1,374 @@
+"""vLLM: the engine of GPU servers. It runs in child processes, and this is the side that asks them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from selfreward.engines.chat import Chat
+from selfreward.engines.child import Child
+from selfreward.engines.loading import DType, ModelConfig, context_length, dtype_name, eos_ids, load_chat
+from selfreward.engines.protocol import Answer, Ask, Capability, Engine, EngineRoom, NextToken, Sampling
+from selfreward.engines.transcribing import Transcriber
+from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep
+from selfreward.errors import EngineError
+from selfreward.models import resolve_model
+from selfreward.records import Frozen, NotInKey, derive_seed
+
+_CHILD = "selfreward.engines.vllm_child"
+_QUEUED_BATCHES = 8
+_QUEUED_ASKS = 3
+"""The queue is kept longer than both (the first in units of what runs at once), so that while the longest completion of
+one ask is waited for there is always enough of the following ones to work on."""
+_AT_ONCE_UNTIL_KNOWN = 64
+
+
+class VllmConfig(Frozen):
+    """vLLM, in a process of its own."""
+
+    type: Literal["vllm"] = "vllm"
+    tensor_parallel_size: Annotated[int, NotInKey] = Field(default=1, ge=1)
+    """GPUs that share the model between them."""
+    data_parallel_size: Annotated[int, NotInKey] = Field(default=1, ge=1)
+    """Copies of the model, each on GPUs of its own, that share the work."""
+    gpu_memory_utilization: Annotated[float | None, NotInKey] = Field(default=None, gt=0, le=1)
+    """Share of the GPU's memory to use; vLLM's own default where not set."""
+    max_num_seqs: Annotated[int | None, NotInKey] = Field(default=None, ge=1)
+    """Most sequences worked on at once; vLLM's own default where not set. Smaller needs less memory."""
+    max_model_len: int | None = Field(default=None, ge=16)
+    """Most tokens of prompt and completion together; the model's own limit where not set."""
+    dtype: DType = "auto"
+    """``auto``: bfloat16 on GPUs and on CPUs with AMX, float32 on other CPUs."""
+    quantization: str | None = None
+    """vLLM's name of a way to hold the weights, such as ``fp8``; as the model comes where not set."""
+    merge_adapter: bool = False
+    """Merge each adapter into the weights before they are loaded. Faster answers, for a reload in each iteration."""
+    sleep: Annotated[bool, NotInKey] = False
+    """During training keep the engine asleep, its weights in the machine's memory, rather than end it."""
+    restarts: Annotated[int, NotInKey] = Field(default=2, ge=0)
+    """How often an engine that died is started again, each time with half of ``max_num_seqs``."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of vLLM's ``EngineArgs``, by its names."""
+
+    def capabilities(self) -> frozenset[Capability]:
+        """What engines of this kind can do."""
+        return frozenset({"adapters", "prefill", "next_token", "json_schema"})
+
+    def check(self, model: ModelConfig) -> None:
+        """See to it that vLLM is there and takes these settings, before hours of work.
+
+        Raises:
+            EngineError: it is not, or does not.
+        """
+        if not vllm_is_installed():
+            raise EngineError(
+                "engine.type=vllm: vLLM is not installed here; run scripts/setup.sh, or `pip install selfreward[vllm]` "
+                "on a machine with a GPU, or take engine.type=transformers"
+            )
+        if self.extra:
+            _check_extra(self.extra)
+
+    def chat_of(self, model: ModelConfig) -> Chat | None:
+        """The tokenizer and chat template that its engine will have; loads no weights."""
+        return load_chat(model)
+
+    def open(self, model: ModelConfig, room: EngineRoom) -> Engine:
+        """An engine that answers as the root model until it is told to use an adapter."""
+        return VllmEngine(model, self, room)
+
+
+def vllm_is_installed() -> bool:
+    """Whether there is a vLLM to import; does not import it."""
+    return importlib.util.find_spec("vllm") is not None
+
+
+def _check_extra(extra: dict[str, Any]) -> None:
+    """In a process of its own: importing vLLM takes seconds, and this one shall stay small."""
+    words = [sys.executable, "-m", _CHILD, "--check-extra", *sorted(extra)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EngineError(done.stdout.strip() or f"engine.extra could not be checked: {done.stderr.strip()[-500:]}")
+
+
+@dataclass
+class _Asked:
+    """An ask under way."""
+
+    ask: Ask
+    answers: list[Answer]
+    missing: int
+    """Requests that have no answer yet."""
+
+
+@dataclass
+class _Worker:
+    """A child with a copy of the model, and what it was given to do: (ticket, index of the request) -> work."""
+
+    child: Child
+    scratch: Path
+    """Where it may lay down weights."""
+    max_num_seqs: int | None
+    ready: bool = False
+    doing: dict[tuple[int, int], Generate] = field(default_factory=dict)
+
+    @property
+    def sequences(self) -> int:
+        return sum(work.n for work in self.doing.values())
+
+    def end(self, *, at_once: bool = False) -> None:
+        self.child.end(at_once=at_once)
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+
+class VllmEngine:
+    """Keeps the queues of its workers full, and starts again those that die."""
+
+    def __init__(self, model: ModelConfig, config: VllmConfig, room: EngineRoom) -> None:
+        self.chat = load_chat(model)
+        self.context = context_length(model, config.max_model_len)
+        self._transcriber = Transcriber(self.chat, model.reasoning_tags, eos_ids(model, self.chat))
+        self._model, self._config, self._room = model, config, room
+        self._adapter: Path | None = None
+        self._adapters_served = 0
+        self._workers: list[_Worker] = []
+        self._asked: dict[int, _Asked] = {}
+        self._finished: list[int] = []
+        self._tickets = 0
+        self._asleep = False
+        self._restarts_left = config.restarts
+
+    def use(self, adapter: Path | None) -> None:
+        """See :class:`~selfreward.engines.protocol.Engine`. A running vLLM is handed a new adapter beside the old."""
+        if adapter == self._adapter:
+            return
+        self._adapter = adapter
+        self._adapters_served += 1
+        if self._config.merge_adapter:
+            self._end_workers()
+        for worker in self._workers:
+            worker.child.send(self._serve())
+
+    def wants_more(self) -> bool:
+        """See :class:`~selfreward.engines.protocol.Engine`."""
+        at_once = sum(worker.max_num_seqs or _AT_ONCE_UNTIL_KNOWN for worker in self._workers)
+        queued = sum(worker.sequences for worker in self._workers)
+        return len(self._asked) < _QUEUED_ASKS or queued < _QUEUED_BATCHES * at_once
+
+    def submit(self, ask: Ask) -> int:
+        """See :class:`~selfreward.engines.protocol.Engine`."""
+        self._start_workers()
+        self._tickets += 1
+        ticket = self._tickets
+        encoded = self._transcriber.encode(ask.requests)
+        new_tokens = ask.how.max_tokens if isinstance(ask.how, Sampling) else 1
+        asked = self._asked[ticket] = _Asked(ask, [Answer(len(ids)) for ids in encoded], 0)
+        shares: dict[int, list[Generate]] = {}
+        for index, ids in enumerate(encoded):
+            if len(ids) + new_tokens <= self.context:
+                work = _work(ticket, index, ids, ask.how, self._transcriber.eos)
+                number = min(range(len(self._workers)), key=lambda w: self._workers[w].sequences)
+                self._workers[number].doing[work.key] = work
+                shares.setdefault(number, []).append(work)
+                asked.missing += 1
+        for number, share in shares.items():
+            self._workers[number].child.send(share)
+        if not asked.missing:
+            self._finished.append(ticket)
+        return ticket
+
+    def collect(self) -> tuple[int, list[Answer]]:
+        """See :class:`~selfreward.engines.protocol.Engine`."""
+        while not self._finished:
+            by_connection = {worker.child.connection: worker for worker in self._workers}
+            for connection in wait(list(by_connection)):
+                worker = by_connection[connection]  # type: ignore[index]
+                try:
+                    message = worker.child.connection.recv()
+                except (EOFError, OSError):
+                    self._bring_back(worker, "")
+                    continue
+                self._take(worker, message)
+        ticket = self._finished.pop(0)
+        return ticket, self._asked.pop(ticket).answers
+
+    def pause(self) -> None:
+        """See :class:`~selfreward.engines.protocol.Engine`. Returns when the processes are gone, or asleep."""
+        idle = not any(worker.doing for worker in self._workers)
+        self._asked.clear()
+        self._finished.clear()
+        if self._config.sleep and idle and self._workers and all(worker.ready for worker in self._workers):
+            if not self._asleep:
+                for worker in self._workers:
+                    worker.child.send(Sleep())
+                for worker in self._workers:
+                    self._expect_ready(worker)
+                self._asleep = True
+            return
+        self._end_workers()
+
+    def close(self) -> None:
+        """See :class:`~selfreward.engines.protocol.Engine`."""
+        self._end_workers(at_once=any(worker.doing or not worker.ready for worker in self._workers))
+
+    def processes(self) -> list[int]:
+        """Ids of the children that run now, each the leader of a process group."""
+        return [worker.child.pid for worker in self._workers]
+
+    def _start_workers(self) -> None:
+        self._asleep = False  # work wakes them
+        if not self._workers:
+            self._workers = [
+                self._start(number, self._config.max_num_seqs) for number in range(self._config.data_parallel_size)
+            ]
+
+    def _start(self, number: int, max_num_seqs: int | None) -> _Worker:
+        directory = self._room.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        child = Child(_CHILD, directory / "vllm.log", self._environment(number))
+        scratch = directory / f".tmp-weights-{child.pid}"  # a name that a run sweeps away after a crash
+        child.send(
+            {
+                "arguments": self._arguments(max_num_seqs),
+                "serve": self._serve(),
+                "merge_adapter": self._config.merge_adapter,
+                "model": self._model.model_dump(mode="json"),
+                "scratch": str(scratch),
+            }
+        )
+        return _Worker(child, scratch, max_num_seqs)
+
+    def _environment(self, number: int) -> dict[str, str]:
+        """With several copies each sees its own GPUs only."""
+        if self._config.data_parallel_size == 1:
+            return {}
+        size = self._config.tensor_parallel_size
+        named = os.environ.get("CUDA_VISIBLE_DEVICES")
+        devices = named.split(",") if named else [str(i) for i in range(size * self._config.data_parallel_size)]
+        return {"CUDA_VISIBLE_DEVICES": ",".join(devices[number * size : (number + 1) * size])}
+
+    def _arguments(self, max_num_seqs: int | None) -> dict[str, Any]:
+        """Of vLLM's EngineArgs; what is None is left to vLLM."""
+        config = self._config
+        wanted = {
+            "model": str(resolve_model(self._model.name, self._model.revision).path),
+            "trust_remote_code": self._model.trust_remote_code,
+            "load_format": "safetensors",
+            "dtype": dtype_name(config.dtype),
+            "max_model_len": self.context,
+            "tensor_parallel_size": config.tensor_parallel_size,
+            "gpu_memory_utilization": config.gpu_memory_utilization,
+            "quantization": config.quantization,
+            "max_num_seqs": max_num_seqs,
+            "enable_sleep_mode": config.sleep or None,
+            **config.extra,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def _serve(self) -> Serve:
+        return Serve(str(self._adapter) if self._adapter else None, self._adapters_served)
+
+    def _take(self, worker: _Worker, message: Any) -> None:
+        match message:
+            case Ready(max_num_seqs):
+                worker.ready, worker.max_num_seqs = True, max_num_seqs
+            case Rows(finished):
+                for row in finished:
+                    self._keep(worker, row)
+            case Retire():  # it cannot take the new adapter while it runs
+                self._replace(worker, worker.max_num_seqs)
+            case Failed(cause, dead):
+                if not dead:
+                    raise EngineError(f"vLLM refused: {cause}\n{self._where(worker)}")
+                self._bring_back(worker, cause)
+
+    def _keep(self, worker: _Worker, done: Finished) -> None:
+        work = worker.doing.pop(done.key, None)
+        ticket, index = done.key
+        if work is None or ticket not in self._asked:
+            return
+        asked = self._asked[ticket]
+        how, prompt_tokens = asked.ask.how, len(work.prompt)
+        if isinstance(how, Sampling):
+            completions = tuple(self._transcriber.completion(row, how.stop) for row in done.rows)
+            asked.answers[index] = Answer(prompt_tokens, completions)
+        else:
+            asked.answers[index] = Answer(prompt_tokens, logprobs=done.logprobs)
+        asked.missing -= 1
+        if not asked.missing:
+            self._finished.append(ticket)
+
+    def _bring_back(self, worker: _Worker, cause: str) -> None:
+        """Start a dead worker again with half of its sequences, and give it what it had not finished.
+
+        Raises:
+            EngineError: it died too often, or before it was ready.
+        """
+        worker.end()
+        why = worker.child.cause() or cause or f"its process {worker.child.how_it_ended()}"
+        if not worker.ready or not self._restarts_left:
+            when = "" if worker.ready else " while it was starting"
+            after = f" after {self._config.restarts} restarts" if worker.ready and self._config.restarts else ""
+            raise EngineError(
+                f"vLLM died{when}{after}: {why}. Finished work is kept; run the same command again with less: "
+                f"--set engine.max_num_seqs={_half(worker.max_num_seqs)}, a lower engine.gpu_memory_utilization, or a "
+                f"lower engine.max_model_len\n{self._where(worker)}"
+            )
+        self._restarts_left -= 1
+        fewer = _half(worker.max_num_seqs)
+        self._room.say(f"vLLM died ({why}); it is started again with max_num_seqs={fewer}, and goes on")
+        self._replace(worker, fewer)
+
+    def _replace(self, worker: _Worker, max_num_seqs: int | None) -> None:
+        number = self._workers.index(worker)
+        worker.end()
+        self._workers[number] = self._start(number, max_num_seqs)
+        self._workers[number].doing = worker.doing
+        if worker.doing:
+            self._workers[number].child.send(list(worker.doing.values()))
+
+    def _where(self, worker: _Worker) -> str:
+        return f"Its last words ({worker.child.log}):\n{worker.child.last_words()}"
+
+    def _expect_ready(self, worker: _Worker) -> None:
+        try:
+            self._take(worker, worker.child.connection.recv())
+        except (EOFError, OSError):
+            self._workers.remove(worker)
+            worker.end(at_once=True)
+
+    def _end_workers(self, *, at_once: bool = False) -> None:
+        workers, self._workers = self._workers, []
+        self._asked.clear()
+        self._finished.clear()
+        for worker in workers:
+            worker.end(at_once=at_once)
+
+
+def _half(max_num_seqs: int | None) -> int:
+    return max(1, (max_num_seqs or 256) // 2)
+
+
+def _work(ticket: int, index: int, prompt: list[int], how: Sampling | NextToken, eos: tuple[int, ...]) -> Generate:
+    if isinstance(how, NextToken):
+        return Generate((ticket, index), prompt, max_tokens=1, temperature=0.0, logprobs_of=how.token_ids)
+    return Generate(
+        key=(ticket, index),
+        prompt=prompt,
+        max_tokens=how.max_tokens,
+        n=how.n,
+        temperature=how.temperature,
+        top_p=how.top_p,
+        stop=how.stop,
+        stop_token_ids=eos,
+        seed=derive_seed(how.seed, index),
+        json_schema=how.json_schema,
+    )

@@ -1,0 +1,300 @@
+"""The child process that holds vLLM: works through what it is sent, and says what is finished as it finishes.
+
+``LLM.generate`` gives nothing before everything is done, so requests are put into its engine and the engine is stepped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import fields
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from selfreward.engines.loading import ModelConfig
+from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep
+from selfreward.errors import SelfRewardError
+
+_OURS = frozenset(
+    [
+        "model",
+        "tokenizer",
+        "revision",
+        "served_model_name",
+        "trust_remote_code",
+        "load_format",
+        "dtype",
+        "quantization",
+        "max_model_len",
+        "tensor_parallel_size",
+        "data_parallel_size",
+        "gpu_memory_utilization",
+        "max_num_seqs",
+        "enable_sleep_mode",
+        "enable_lora",
+        "max_lora_rank",
+        "max_loras",
+        "enable_prefix_caching",
+    ]
+)
+"""Arguments that follow from other settings."""
+_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM's ``max_lora_rank`` may be."""
+_SECONDS_TO_END = 10.0
+_CPU_CACHE_LIMIT = 4 << 30
+"""Most bytes of key-value cache on a CPU, where vLLM would take nearly all memory."""
+
+
+class Worker:
+    """A vLLM engine, and the adapter that it answers with."""
+
+    def __init__(self, start: dict[str, Any], messages: queue.Queue[Any], connection: Connection) -> None:
+        self._messages, self._connection = messages, connection
+        self._serve: Serve = start["serve"]
+        arguments, self._merged = _with_weights(start)
+        self._lora = bool(arguments.get("enable_lora"))
+        self._max_rank = arguments.get("max_lora_rank", 0)
+        from vllm import EngineArgs, LLMEngine
+        from vllm.platforms import current_platform
+
+        self._on_cpu = current_platform.is_cpu()
+        if self._on_cpu:
+            arguments = {**_cpu_defaults(), **arguments}
+            if arguments["enforce_eager"]:
+                os.environ["TORCHDYNAMO_DISABLE"] = "1"  # or the sampler's few lines are compiled, for 20 seconds
+        arguments = {"seed": 0, "disable_log_stats": True, "enable_prefix_caching": True, **arguments}
+        self._engine: Any = LLMEngine.from_engine_args(EngineArgs(**arguments))
+        self._keys: dict[str, Generate] = {}
+        self._asleep = False
+        self._say_ready()
+
+    def work(self) -> None:
+        """Until the parent is gone."""
+        while True:
+            while not self._engine.has_unfinished_requests() or not self._messages.empty():
+                message = self._messages.get()
+                if message is None:
+                    self._engine.engine_core.shutdown()
+                    return
+                self._handle(message)
+            finished = [self._finished(output) for output in self._engine.step() if output.finished]
+            if finished:
+                self._connection.send(Rows(finished))
+
+    def _handle(self, message: Any) -> None:
+        match message:
+            case Serve():
+                self._use(message)
+            case Sleep():
+                self._engine.reset_prefix_cache()
+                self._engine.sleep(level=1)
+                self._asleep = True
+                self._say_ready()
+            case _:
+                self._wake()
+                for work in message:
+                    self._add(work)
+
+    def _say_ready(self) -> None:
+        self._connection.send(Ready(self._engine.vllm_config.scheduler_config.max_num_seqs))
+
+    def _wake(self) -> None:
+        if self._asleep:
+            self._engine.wake_up()
+            self._asleep = False
+
+    def _use(self, serve: Serve) -> None:
+        fits = self._lora and serve.adapter is not None and _refused(serve.adapter) is None
+        fits = fits and _rank(str(serve.adapter)) <= self._max_rank
+        if self._merged or not (fits or serve.adapter is None):
+            self._connection.send(Retire())
+            return
+        self._serve = serve
+        if not self._asleep:  # going to sleep has emptied it
+            self._engine.reset_prefix_cache()
+
+    def _add(self, work: Generate) -> None:
+        from vllm.lora.request import LoRARequest
+
+        name = f"{work.key[0]}-{work.key[1]}"
+        self._keys[name] = work
+        lora = None
+        if self._lora and self._serve.adapter is not None:
+            number = self._serve.number
+            lora = LoRARequest(f"adapter-{number}", number, self._serve.adapter)
+        prompt = {"prompt_token_ids": list(work.prompt)}
+        self._engine.add_request(name, prompt, self._parameters(work), lora_request=lora)
+
+    def _parameters(self, work: Generate) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        schema = work.json_schema
+        return SamplingParams(
+            n=work.n,
+            max_tokens=work.max_tokens,
+            temperature=work.temperature,
+            top_p=work.top_p,
+            stop=list(work.stop) or None,
+            stop_token_ids=list(work.stop_token_ids),
+            # With one generator a request, vLLM's CPU workers die at 128 sequences.
+            seed=None if self._on_cpu else work.seed,
+            logprob_token_ids=list(work.logprobs_of) or None,
+            structured_outputs=StructuredOutputsParams(json=dict(schema)) if schema else None,
+            # Only stop strings need the text as it comes; it is made from the ids on the other side.
+            detokenize=bool(work.stop),
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def _finished(self, output: Any) -> Finished:
+        work = self._keys.pop(output.request_id)
+        if work.logprobs_of:
+            (found,) = output.outputs[0].logprobs
+            return Finished(work.key, logprobs=tuple(found[token].logprob for token in work.logprobs_of))
+        return Finished(work.key, tuple(tuple(one.token_ids) for one in output.outputs))
+
+
+def _with_weights(start: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Arguments that make vLLM answer as the model with the adapter; and whether it was merged for that."""
+    arguments, adapter = dict(start["arguments"]), start["serve"].adapter
+    if adapter is None:
+        return arguments, False
+    if not (Path(adapter) / "adapter_config.json").is_file():  # a whole model
+        return arguments | {"model": adapter, "tokenizer": arguments["model"]}, True
+    reason = "engine.merge_adapter is set" if start["merge_adapter"] else _refused(adapter)
+    if reason is None:
+        rank = next(rank for rank in _RANKS if rank >= _rank(adapter))
+        return arguments | {"enable_lora": True, "max_lora_rank": rank, "max_loras": 1}, False
+    print(f"selfreward: the adapter is merged before it is served: {reason}", flush=True)
+    model = ModelConfig.model_validate(start["model"])
+    merged = _merge(model, adapter, arguments["dtype"], Path(start["scratch"]))
+    return arguments | {"model": merged}, True
+
+
+def _refused(adapter: str) -> str | None:
+    """Why vLLM would not take the adapter beside the root model, in vLLM's words."""
+    from vllm.config.lora import LoRAConfig
+    from vllm.lora.peft_helper import PEFTHelper
+
+    if _rank(adapter) > _RANKS[-1]:
+        return f"its rank is over {_RANKS[-1]}"
+    try:
+        helper = PEFTHelper.from_local_dir(adapter, max_position_embeddings=None)
+        helper.validate_legal(LoRAConfig(max_lora_rank=_RANKS[-1]))
+    except (ValueError, TypeError) as error:
+        return str(error)
+    return None
+
+
+def _rank(adapter: str) -> int:
+    import json
+
+    config = json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8"))
+    return max([int(config["r"]), *map(int, (config.get("rank_pattern") or {}).values())])
+
+
+def _merge(model: ModelConfig, adapter: str, dtype: str, directory: Path) -> str:
+    """Root model and adapter as one model on disk; added up in float32 and on the CPU, the GPU being vLLM's."""
+    import torch
+    from peft import PeftModel
+
+    from selfreward.engines.loading import load_chat, load_weights
+
+    root = load_weights(model, "float32", torch.device("cpu"))
+    merged: Any = PeftModel.from_pretrained(root, adapter).merge_and_unload()
+    merged.to(getattr(torch, dtype)).save_pretrained(directory)
+    load_chat(model).tokenizer.save_pretrained(directory)
+    return str(directory)
+
+
+def _cpu_defaults() -> dict[str, Any]:
+    import psutil
+
+    # Compiling kernels needs a C++ compiler and minutes, and gives little on a CPU.
+    quarter = psutil.virtual_memory().available // 4
+    return {"enforce_eager": True, "kv_cache_memory_bytes": min(_CPU_CACHE_LIMIT, quarter)}
+
+
+def _check_extra(names: list[str]) -> int:
+    """Say which of the names vLLM does not have, or are not for ``extra``; the exit code."""
+    from vllm import EngineArgs
+
+    known = {field.name for field in fields(EngineArgs)}
+    for name in names:
+        if name in _OURS:
+            print(f"engine.extra.{name}: follows from other settings; see docs/settings.md", file=sys.stdout)
+            return 1
+        if name not in known:
+            close = difflib.get_close_matches(name, sorted(known), n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            print(f"engine.extra.{name}: the vLLM that is installed has no such argument{hint}")
+            return 1
+    return 0
+
+
+def _receive(connection: Connection, messages: queue.Queue[Any]) -> None:
+    """Take everything at once, so that neither side ever waits for the other to read; None when the parent is gone."""
+    while True:
+        try:
+            messages.put(connection.recv())
+        except (EOFError, OSError):
+            messages.put(None)
+            threading.Timer(_SECONDS_TO_END, _end_group).start()
+            return
+
+
+def _end_group() -> None:
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the parent at the other end of a socket, or check names for ``extra``."""
+    if arguments[0] == "--check-extra":
+        return _check_extra(arguments[1:])
+    connection = Connection(int(arguments[0]))
+    messages: queue.Queue[Any] = queue.Queue()
+    threading.Thread(target=_receive, args=(connection, messages), daemon=True).start()
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"  # a fork would hold our end of the socket open
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    start = messages.get()
+    try:
+        if start is not None:
+            Worker(start, messages, connection).work()
+    except SelfRewardError as error:
+        connection.send(Failed(str(error), dead=False))
+    except (ValueError, TypeError) as error:  # what vLLM raises where arguments or requests do not suit it
+        traceback.print_exc()
+        connection.send(Failed(_first_line(error), dead=False))
+    except tuple(_dead()) as error:
+        traceback.print_exc()
+        connection.send(Failed(_first_line(error), dead=True))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    _end_group()
+    return 1
+
+
+def _dead() -> list[type[BaseException]]:
+    """How it shows that vLLM cannot go on, or that one of its processes is gone."""
+    found: list[type[BaseException]] = [RuntimeError, OSError, ImportError, MemoryError]
+    with contextlib.suppress(ImportError):
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        found += [EngineDeadError, EngineGenerateError]
+    return found
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+if __name__ == "__main__":
+    # vLLM starts its own processes by running this file again under another name.
+    sys.exit(main(sys.argv[1:]))
