@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from selfreward.config import RunConfig, changed_settings, load_config, make_config, models_in, parse_overrides
+from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError
 from selfreward.judges.sampled import SampledConfig
 from selfreward.resources import find, names
@@ -124,7 +125,7 @@ def test_a_model_can_be_a_name_or_a_section(tmp_path: Path) -> None:
         path = recipe(tmp_path, model=model, prompts={"model": model})
         config = load_config(path)
         assert config.model.name == "a/b"
-        assert config.prompts.model == config.model
+        assert config.prompts.model == FixedModel(**config.model.model_dump())
         changed = load_config(path, ["model=c/d", "prompts.model=e/f"])
         assert (changed.model.name, changed.prompts.model and changed.prompts.model.name) == ("c/d", "e/f")
         changed = load_config(path, ["model.revision=v2", "prompts.model.revision=v3"])

@@ -29,6 +29,9 @@ def work_through(engine: Engine, pieces: Iterable[Asking[T]]) -> Iterator[T]:
     following = 0
     begun_all = False
     while True:
+        while following in done:  # first of all: what is done is stored before anything else can go wrong
+            yield done.pop(following)
+            following += 1
         while engine.wants_more() and not (begun_all and not further):
             if further:
                 number, piece, wanted = further.popleft()
@@ -40,14 +43,11 @@ def work_through(engine: Engine, pieces: Iterable[Asking[T]]) -> Iterator[T]:
                 begun_all = True
                 continue
             _advance(number, piece, None, further, done)
-        while following in done:
-            yield done.pop(following)
-            following += 1
         if working:
             ticket, answers = engine.collect()
             number, piece = working.pop(ticket)
             _advance(number, piece, answers, further, done)
-        elif begun_all and not further:
+        elif begun_all and not further and following not in done:
             return
 
 

@@ -15,6 +15,7 @@ class ServerConfig(Frozen):
 
     type: Literal["server"] = "server"
     max_model_len: int | None = None
+    """Most tokens of prompt and completion together."""
 
     def capabilities(self) -> frozenset[Capability]:
         """What engines of this kind can do."""

@@ -189,14 +189,8 @@ class VllmEngine:
         """See :class:`~selfreward.engines.protocol.Engine`."""
         while not self._finished:
             by_connection = {worker.child.connection: worker for worker in self._workers}
-            for connection in wait(list(by_connection)):
-                worker = by_connection[connection]  # type: ignore[index]
-                try:
-                    message = worker.child.connection.recv()
-                except (EOFError, OSError):
-                    self._bring_back(worker, "")
-                    continue
-                self._take(worker, message)
+            # One at a time: what raises must not take along what another worker finished.
+            self._hear(by_connection[wait(list(by_connection))[0]])  # type: ignore[index]
         ticket = self._finished.pop(0)
         return ticket, self._asked.pop(ticket).answers
 
@@ -275,6 +269,14 @@ class VllmEngine:
 
     def _serve(self) -> Serve:
         return Serve(str(self._adapter) if self._adapter else None, self._adapters_served)
+
+    def _hear(self, worker: _Worker) -> None:
+        try:
+            message = worker.child.connection.recv()
+        except (EOFError, OSError):
+            self._bring_back(worker, "")
+        else:
+            self._take(worker, message)
 
     def _take(self, worker: _Worker, message: Any) -> None:
         match message:

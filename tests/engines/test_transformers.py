@@ -13,6 +13,7 @@ from selfreward.engines.chat import Chat
 from selfreward.engines.driver import ask
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Answer, NextToken, Request, Sampling
+from selfreward.engines.transcribing import Transcriber
 from selfreward.engines.transformers import TransformersConfig, TransformersEngine
 from selfreward.errors import EngineError
 from selfreward.records import Message
@@ -228,7 +229,7 @@ def test_what_pads_a_stopped_row_is_none_of_its_tokens(tiny_model: Path, endless
     other = load(tiny_model, ends=False, batch_size=64)
     other.chat.tokenizer.pad_token = "<|endoftext|>"
     pad = other.chat.tokenizer.pad_token_id
-    assert pad not in other._eos
+    assert pad not in other._transcriber.eos
     plain = [c for a in generate(endless, temperature=0.0, max_tokens=40) for c in a.completions]
     stop = next(word for c in plain for word in c.text.split()[2:3])
     for sampling in ({"stop": (stop,)}, {}):
@@ -259,29 +260,29 @@ def test_temperature_and_top_p_act(endless: TransformersEngine) -> None:
 
 
 def test_special_tokens_inside_a_completion_are_seen(engine: TransformersEngine) -> None:
-    chat, sampling = engine.chat, Sampling(max_tokens=9)
+    chat = engine.chat
     eos, word = chat.tokenizer.eos_token_id, chat.plain_ids("word")
     start = chat.tokenizer.convert_tokens_to_ids("<|im_start|>")
     spelled = chat.plain_ids("a <|im_start|>")
-    assert not engine._completion([*word, eos], sampling).special_tokens
-    assert not engine._completion([*word], sampling).special_tokens
-    assert engine._completion([*word, start, *word, eos], sampling).special_tokens
-    assert engine._completion([*spelled, eos], sampling).special_tokens
-    assert not engine._completion([eos], sampling).special_tokens
+    assert not engine._transcriber.completion([*word, eos], ()).special_tokens
+    assert not engine._transcriber.completion([*word], ()).special_tokens
+    assert engine._transcriber.completion([*word, start, *word, eos], ()).special_tokens
+    assert engine._transcriber.completion([*spelled, eos], ()).special_tokens
+    assert not engine._transcriber.completion([eos], ()).special_tokens
 
 
 def test_reasoning_tags_are_no_special_tokens_to_drop(tiny_model: Path) -> None:
     """In many models the tags are added tokens; a model that thinks aloud would never be trained on otherwise."""
     thinking = load(tiny_model)
-    chat, sampling = thinking.chat, Sampling(max_tokens=9)
+    chat = thinking.chat
     chat.tokenizer.add_tokens(["<think>", "</think>"])
-    thinking.chat = Chat(chat.tokenizer, {})
+    transcriber = Transcriber(Chat(chat.tokenizer, {}), ("<think>", "</think>"), thinking._transcriber.eos)
     eos, word = chat.tokenizer.eos_token_id, chat.plain_ids("word")
     opening, closing = chat.tokenizer.convert_tokens_to_ids(["<think>", "</think>"])
     start = chat.tokenizer.convert_tokens_to_ids("<|im_start|>")
-    aloud = thinking._completion([opening, *word, closing, *word, eos], sampling)
+    aloud = transcriber.completion([opening, *word, closing, *word, eos], ())
     assert (aloud.text, aloud.special_tokens) == ("<think>word</think>word", False)
-    assert thinking._completion([opening, *word, start, closing, *word, eos], sampling).special_tokens
+    assert transcriber.completion([opening, *word, start, closing, *word, eos], ()).special_tokens
 
 
 @pytest.fixture(scope="module")
