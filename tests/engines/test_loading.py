@@ -45,9 +45,7 @@ def test_auto_is_float32_on_a_cpu() -> None:
 
 
 @pytest.mark.parametrize(("amx", "expected"), [(True, "bfloat16"), (False, "float32")])
-def test_auto_is_bfloat16_where_a_cpu_has_units_for_it(
-    monkeypatch: pytest.MonkeyPatch, amx: bool, expected: str
-) -> None:
+def test_auto_is_bfloat16_on_cpus_with_units(monkeypatch: pytest.MonkeyPatch, amx: bool, expected: str) -> None:
     import torch
 
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: None)
