@@ -30,7 +30,7 @@ def read_rows(path: Path, parse: Callable[[dict[str, Any], int], T]) -> list[T]:
         if not text.strip():
             continue
         try:
-            rows.append(parse(_object(text), line))
+            rows.append(parse(json_object(text), line))
         except RowError as error:
             bad.append(f"{path}:{line}: {error}")
     if bad:
@@ -53,8 +53,11 @@ def checked_text(value: Any, name: str) -> str:
         raise RowError(f"{name} is {type(value).__name__}; expected text")
     if not value.strip():
         raise RowError(f"{name} is empty; expected text")
-    if not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise RowError(f"{name} holds half of a surrogate pair, which is no character; expected text")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise RowError(f"{name} holds half of a surrogate pair, which is no character; expected text") from error
     return value
 
 
@@ -97,7 +100,8 @@ def _lines(path: Path) -> list[str]:
         raise SeedError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
 
 
-def _object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
+    """The object that a line holds."""
     try:
         row = json.loads(text)
     except json.JSONDecodeError as error:

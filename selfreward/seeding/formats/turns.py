@@ -1,0 +1,130 @@
+"""Conversations of foreign rows, and the rows that are written from them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from selfreward.seeding.formats.base import Reject, Row
+from selfreward.seeding.formats.values import given, kind, listed, objects, shown, text
+from selfreward.seeding.rows import in_turn
+
+_ROLES: Mapping[str, str] = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "prompter": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
+    "model": "assistant",
+}
+_WRITTEN_TURNS = re.compile(r"""\s*\[\s*\{\s*(['"])(role|content)\1\s*:""")
+
+
+class Turn(NamedTuple):
+    role: str
+    content: str
+
+
+Chat = tuple[Turn, ...]
+
+
+def user(content: str) -> Chat:
+    """A conversation of one user turn."""
+    return (Turn("user", content),)
+
+
+def chat(value: Any, name: str, *, role: str = "role", content: str = "content") -> Chat:
+    """The turns of a column, with the field's many names for roles made one."""
+    return tuple(
+        Turn(_role(turn.get(role), f"{name}: turn {i}"), _content(turn, content, f"{name}: turn {i}"))
+        for i, turn in enumerate(objects(value, name), 1)
+    )
+
+
+def is_chat(value: Any, *keys: str) -> bool:
+    """Whether a value looks like turns with these keys; one that stands as text must look so throughout."""
+    found = listed(value)
+    if isinstance(found, list) and found:
+        looked_at = found if isinstance(value, str) else found[:1]
+        return all(isinstance(turn, dict) and all(key in turn for key in keys) for turn in looked_at)
+    return isinstance(found, dict) and all(isinstance(found.get(key), list) for key in keys)
+
+
+def text_or_chat(value: Any, name: str, role: Literal["user", "assistant"]) -> Chat:
+    """Turns, or one text of the given role. A list of turns as text that cannot be read is never taken for a text."""
+    if is_chat(value, "role", "content"):
+        return chat(value, name)
+    words = text(value, name)
+    if _WRITTEN_TURNS.match(words):
+        raise Reject("bad_list", f"{name} looks like turns written out as text, and cannot be read as JSON")
+    return (Turn(role, words),)
+
+
+def prompt_chat(value: Any, name: str, *, system: str = "") -> Chat:
+    """A prompt that is one text, or turns that end with the user's."""
+    turns = text_or_chat(value, name, "user")
+    if system:
+        turns = (Turn("system", system), *turns)
+    return _checked(turns, name, "user")
+
+
+def ift_row(turns: Chat, name: str) -> Row:
+    """What IFT is written as: instruction and response where that is all, else the turns."""
+    _checked(turns, name, "assistant")
+    if len(turns) == 2:
+        return {"instruction": turns[0].content, "response": turns[1].content}
+    return {"messages": [turn._asdict() for turn in turns]}
+
+
+def eft_row(turns: Chat, response: str, rationale: str, score: float) -> Row:
+    """What EFT is written as; its judge sees one instruction, so longer conversations cannot be taken."""
+    if len(turns) != 1:
+        raise Reject("not_one_turn", "the prompt is a conversation; the judge's rubric takes one user turn")
+    return {"instruction": turns[0].content, "response": response, "rationale": rationale, "score": score}
+
+
+def ranked_row(prompt_id: str, turns: Chat, response: str, rank: int | None, quality: float | None) -> Row:
+    """What a ranked response is written as."""
+    prompt: Row = {"messages": [turn._asdict() for turn in turns]}
+    if len(turns) == 1:
+        prompt = {"prompt": turns[0].content}
+    return {"prompt_id": prompt_id, **prompt, "response": response, "rank": rank, "quality": quality}
+
+
+def _checked(turns: Chat, name: str, last: str) -> Chat:
+    roles: Sequence[str] = [turn.role for turn in turns]
+    if not in_turn(roles) or roles[-1] != last:
+        found = ", ".join(roles) if len(roles) <= 6 else f"{', '.join(roles[:3])}, … {roles[-1]} ({len(roles)} turns)"
+        raise Reject(
+            "bad_turns",
+            f"the roles of {name} are {found}; expected a system turn if any, then user and assistant in turn, "
+            f"the {last} last",
+        )
+    return turns
+
+
+def _role(value: Any, where: str) -> str:
+    role = _ROLES.get(value.lower()) if isinstance(value, str) else None
+    if role is None:
+        raise Reject("unknown_role", f"{where} has the role {shown(value)}; expected system, user or assistant")
+    return role
+
+
+def _content(turn: Mapping[str, Any], key: str, where: str) -> str:
+    if given(turn.get("tool_calls")) or given(turn.get("function_call")):
+        raise Reject("tool_call", f"{where} calls a tool; only texts are taken")
+    value = turn.get(key)
+    if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        value = "".join(_text_part(part, where) for part in value)
+    return text(value, where)
+
+
+def _text_part(part: Mapping[str, Any], where: str) -> str:
+    if part.get("type") != "text" or not isinstance(part.get("text"), str):
+        raise Reject(
+            "not_text", f"{where} has a part of type {shown(part.get('type'))} ({kind(part)}); only texts are taken"
+        )
+    return str(part["text"])
