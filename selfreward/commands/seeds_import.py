@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from selfreward.seeding.rescale import Rescale
     from selfreward.seeding.sources.base import Source
 
+_JSON = json.JSONEncoder(ensure_ascii=False)
 _SHOWN = 300
 _ROWS_BETWEEN_LOOKS = 10_000
 _SECONDS_BETWEEN_LINES = 15.0
@@ -158,16 +159,18 @@ def _with_news(rows: "Conversion") -> "Iterable[Row]":
 
 
 def _write_row(file: BinaryIO, row: "Row") -> None:
-    file.write(json.dumps(row, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
+    file.write(_JSON.encode(row).encode(errors="backslashreplace") + b"\n")
 
 
 def _preview(rows: "Conversion", most: int) -> None:
     from selfreward.terminal.render import visible
 
     for row in islice(rows, most):
-        print(visible(json.dumps(_shortened(row), ensure_ascii=False)))
+        print(visible(_JSON.encode(_shortened(row))))
     say(f"{rows.tally.rows:,} rows read for this; nothing was written")
     _say_left_out(rows.tally)
+    if not rows.tally.made:
+        raise SeedError("no row could be taken")
 
 
 def _shortened(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """Foreign rows become seeds: each is converted by its format, and what is left out is named and counted."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -110,5 +109,5 @@ def _key(row: Row, target: Target) -> str:
     if target == "ranked":
         return f"{row['prompt_id']}\0{row['response']}"
     if "messages" in row:
-        return json.dumps(row["messages"], ensure_ascii=False)
+        return "\0".join(part for turn in row["messages"] for part in (turn["role"], turn["content"]))
     return "\0".join(str(row.get(name)) for name in ("instruction", "response", "rationale", "score"))

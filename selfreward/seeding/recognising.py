@@ -41,7 +41,7 @@ def recognise(source: Source, target: Target, name: str | None = None, *, needs_
     if not rows:
         first = f"; the first is line {bad[0].line}: {bad[0].detail}" if bad else ""
         raise SeedError(f"{source.name}: no rows that can be read ({len(bad)} bad ones{first})")
-    form = _named(name) if name else max(FORMATS, key=lambda form: _fitting(form, rows))
+    form = _named(name) if name else _best_fitting(rows)
     if not _fitting(form, rows):
         raise SeedError(_nothing_fits(source, columns, form if name else None))
     if target not in form.converters:
@@ -79,6 +79,12 @@ def _named(name: str) -> Format:
             return form
     known = ", ".join(form.name for form in FORMATS)
     raise SeedError(f"--format {name}: no such format; expected one of {known}")
+
+
+def _best_fitting(rows: Sequence[Row]) -> Format:
+    """The first one that fits half of the rows: a general one may fit more, but would take good and bad for equal."""
+    half = next((form for form in FORMATS if _fitting(form, rows) * 2 >= len(rows)), None)
+    return half or max(FORMATS, key=lambda form: _fitting(form, rows))
 
 
 def _fitting(form: Format, rows: Sequence[Row]) -> int:

@@ -1,4 +1,4 @@
-"""Which texts have been seen, in 16 bytes a text: 64 bits of a hash and the line."""
+"""Which texts have been seen, in some 30 bytes a text: 64 bits of a hash, and the line."""
 
 import hashlib
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ def short_hash(text: str) -> int:
 
 
 class Seen:
-    """Lines by hash. The latest are in a dict, all before them in sorted arrays, which take a fifth of the memory."""
+    """Lines by hash. The latest are in a dict, all before them in sorted arrays, which take far less memory."""
 
     def __init__(self) -> None:
         self._recent: dict[int, int] = {}
@@ -32,7 +32,7 @@ class Seen:
             earlier = self._older(key)
         if earlier is None:
             self._recent[key] = line
-            if len(self._recent) >= _RECENT:
+            if len(self._recent) >= max(_RECENT, len(self._hashes) // 8):
                 self._merge()
         return earlier
 

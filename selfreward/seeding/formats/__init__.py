@@ -31,4 +31,4 @@ FORMATS: tuple[Format, ...] = (
     ALPACA,
     PROMPT_COMPLETION,
 )
-"""Of formats that fit equally many rows the first one is taken: what asks for more columns comes first."""
+"""The first one that fits is taken: what asks for more columns comes first."""

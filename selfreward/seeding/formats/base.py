@@ -81,8 +81,6 @@ class Format:
     """The row's language, None where it has none."""
     scale: tuple[float, float] | None = None
     """From which to which number its scores go, where that is known and part of the format."""
-    own_scale: bool = False
-    """Whether its scores are on the rubric's scale by definition."""
 
 
 def each(parts: Callable[[Row], Iterator[Part] | list[Part]]) -> Convert:

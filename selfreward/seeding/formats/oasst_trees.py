@@ -5,13 +5,15 @@ from typing import Any
 
 from selfreward.seeding.formats.base import Format, Part, Reject, Row, each
 from selfreward.seeding.formats.oasst import Message, ift_of, ranked_of, read_message
-from selfreward.seeding.formats.values import given, objects
+from selfreward.seeding.formats.values import given, kind, objects
 
 
 def _first_turn(row: Row) -> tuple[Message, list[dict[str, Any]]]:
-    prompt = read_message({**row["prompt"], "parent_id": None})
-    replies = row["prompt"].get("replies")
-    return prompt, objects(replies, '"replies"') if given(replies) else []
+    root = row.get("prompt")
+    if not isinstance(root, dict):
+        raise Reject("no_text", f'"prompt" is {kind(root)}; expected a message with its replies')
+    replies = root.get("replies")
+    return read_message({**root, "parent_id": None}), objects(replies, '"replies"') if given(replies) else []
 
 
 def _answer(prompt: Message, reply: dict[str, Any]) -> Message:

@@ -2,7 +2,7 @@
 
 from selfreward.seeding.formats import judged
 from selfreward.seeding.formats.base import Format, Part, Row, each
-from selfreward.seeding.formats.turns import Turn, ift_row, user
+from selfreward.seeding.formats.turns import Turn, chat, ift_row, is_chat, user
 from selfreward.seeding.formats.values import has, optional_text, text
 
 _IFT = frozenset({"instruction", "response", "task"})
@@ -16,13 +16,19 @@ def _with_task(row: Row, made: Row) -> Row:
 
 def _ift(row: Row) -> list[Part]:
     def part() -> Row:
-        turns = (
-            *user(text(row.get("instruction"), '"instruction"')),
-            Turn("assistant", text(row.get("response"), '"response"')),
-        )
-        return _with_task(row, ift_row(turns, "the row"))
+        if "messages" in row:
+            return _with_task(row, ift_row(chat(row["messages"], '"messages"'), '"messages"'))
+        turns = user(text(row.get("instruction"), '"instruction"'))
+        answer = Turn("assistant", text(row.get("response"), '"response"'))
+        return _with_task(row, ift_row((*turns, answer), "the row"))
 
     return [part]
+
+
+def _is_ift(row: Row) -> bool:
+    if has(row, "messages", "task"):
+        return row.keys() == {"messages", "task"} and is_chat(row["messages"], "role", "content")
+    return has(row, "instruction", "response") and row.keys() <= _IFT
 
 
 def _eft(row: Row) -> list[Part]:
@@ -31,9 +37,9 @@ def _eft(row: Row) -> list[Part]:
 
 OWN_IFT = Format(
     name="own",
-    about="this project's own IFT: instruction, response, task if any",
-    columns=_IFT,
-    fits=lambda row: has(row, "instruction", "response") and row.keys() <= _IFT,
+    about="this project's own IFT: instruction, response, task if any; or messages, task",
+    columns=_IFT | {"messages"},
+    fits=_is_ift,
     converters={"ift": each(_ift)},
 )
 OWN_EFT = Format(
@@ -42,5 +48,4 @@ OWN_EFT = Format(
     columns=_EFT,
     fits=lambda row: has(row, "instruction", "response", "rationale", "score") and row.keys() <= _EFT,
     converters={**judged.JUDGED.converters, "eft": each(_eft)},
-    own_scale=True,
 )

@@ -5,14 +5,13 @@ prompt), once to write.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from selfreward.records import content_id
 from selfreward.seeding.formats.base import Format, Item, LeftOut, Made, Reject, Reread, Row
 from selfreward.seeding.formats.responses import prompt_id
 from selfreward.seeding.formats.turns import Chat, Turn, ift_row, prompt_chat, ranked_row
 from selfreward.seeding.formats.values import column, optional_number, shown, text
+from selfreward.seeding.groups import Group, Groups
 from selfreward.seeding.seen import short_hash
 
 PROMPTS = ("prompt", "prompt_text", "instruction", "question", "query", "messages")
@@ -33,16 +32,6 @@ class Answer(NamedTuple):
     def goodness(self) -> tuple[bool, float]:
         """Higher is better; a rank counts before a quality, which only the ranked ones are sure to have."""
         return (True, -self.rank) if self.rank is not None else (False, self.quality or 0.0)
-
-
-@dataclass(slots=True)
-class _Group:
-    """What is kept of a prompt: hashes and numbers, no texts."""
-
-    words: int
-    best: tuple[bool, float]
-    line: int
-    responses: int = 0
 
 
 def read_texts(row: Row) -> tuple[Chat, str]:
@@ -66,8 +55,8 @@ def _answer(row: Row) -> Answer:
     turns, response = read_texts(row)
     rank, quality = _rank(row), _quality(row)
     if rank is None and quality is None:
-        name = column(row, (_RANK, *QUALITIES))
-        raise Reject("no_rank", f'"{name}" is null; the response cannot be ranked')
+        name = column(row, (*QUALITIES, _RANK)) or QUALITIES[0]
+        raise Reject("no_rank", f'"{name}" is null or missing; the response cannot be ranked')
     return Answer(prompt_id(row, turns), turns, response, rank, quality)
 
 
@@ -83,32 +72,27 @@ def _rank(row: Row) -> int | None:
     return None if rank is None else int(rank)
 
 
-def _groups(reread: Reread) -> tuple[dict[int, _Group], int]:
+def _groups(reread: Reread) -> tuple[Groups, int]:
     """Each prompt's group, and the lowest rank of all."""
-    groups: dict[int, _Group] = {}
+    groups = Groups()
     lowest: int | None = None
     for line, row in reread(only_looking=True):
         try:
             answer = _answer(row)
         except Reject:
             continue  # named when the row comes by again
-        words = _words(answer)
-        group = groups.setdefault(short_hash(answer.prompt_id), _Group(words, answer.goodness, line))
-        if group.words != words:
-            continue
-        group.responses += 1
-        if answer.goodness > group.best:
-            group.best, group.line = answer.goodness, line
+        groups.add(short_hash(answer.prompt_id), _words(answer), answer.goodness, line)
         if answer.rank is not None:
             lowest = answer.rank if lowest is None else min(lowest, answer.rank)
+    groups.close()
     return groups, lowest or 0
 
 
 def _words(answer: Answer) -> int:
-    return short_hash(content_id("prompt", *(part for turn in answer.turns for part in turn)))
+    return short_hash("\0".join(part for turn in answer.turns for part in turn))
 
 
-def _answers(reread: Reread, groups: dict[int, _Group]) -> Iterator[tuple[int, Answer, _Group] | LeftOut]:
+def _answers(reread: Reread, groups: Groups) -> Iterator[tuple[int, Answer, Group] | LeftOut]:
     for line, row in reread():
         try:
             answer = _answer(row)
@@ -129,10 +113,10 @@ def best(reread: Reread) -> Iterator[Item]:
             yield found
             continue
         line, answer, group = found
-        if line == group.line:
+        if line == group.best:
             yield Made(line, ift_row((*answer.turns, Turn("assistant", answer.response)), "the row"))
         else:
-            yield LeftOut(line, "not_the_best", f"line {group.line} has the prompt's best response")
+            yield LeftOut(line, "not_the_best", f"line {group.best} has the prompt's best response")
 
 
 def ranked(reread: Reread) -> Iterator[Item]:
@@ -143,7 +127,7 @@ def ranked(reread: Reread) -> Iterator[Item]:
             yield found
             continue
         line, answer, group = found
-        if group.responses < 2:
+        if group.rows < 2:
             yield LeftOut(line, "one_response", "the prompt's only response with a rank or quality; nothing to compare")
             continue
         rank = None if answer.rank is None else answer.rank - min(lowest, 1)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from selfreward.seeding.formats.base import Reject, Row
-from selfreward.seeding.formats.values import given, kind, listed, objects, shown, text
+from selfreward.seeding.formats.values import given, listed, objects, shown, text
 from selfreward.seeding.rows import in_turn
 
 _ROLES: Mapping[str, str] = {
@@ -38,10 +38,13 @@ def user(content: str) -> Chat:
 
 def chat(value: Any, name: str, *, role: str = "role", content: str = "content") -> Chat:
     """The turns of a column, with the field's many names for roles made one."""
-    return tuple(
-        Turn(_role(turn.get(role), f"{name}: turn {i}"), _content(turn, content, f"{name}: turn {i}"))
-        for i, turn in enumerate(objects(value, name), 1)
-    )
+    turns = []
+    for i, turn in enumerate(objects(value, name), 1):
+        try:
+            turns.append(Turn(_role(turn.get(role)), _content(turn, content)))
+        except Reject as error:
+            raise Reject(error.reason, f"{name}: turn {i}: {error}") from error
+    return tuple(turns)
 
 
 def is_chat(value: Any, *keys: str) -> bool:
@@ -106,25 +109,23 @@ def _checked(turns: Chat, name: str, last: str) -> Chat:
     return turns
 
 
-def _role(value: Any, where: str) -> str:
-    role = _ROLES.get(value.lower()) if isinstance(value, str) else None
+def _role(value: Any) -> str:
+    role = _ROLES.get(value) or _ROLES.get(value.lower()) if isinstance(value, str) else None
     if role is None:
-        raise Reject("unknown_role", f"{where} has the role {shown(value)}; expected system, user or assistant")
+        raise Reject("unknown_role", f"the role is {shown(value)}; expected system, user or assistant")
     return role
 
 
-def _content(turn: Mapping[str, Any], key: str, where: str) -> str:
+def _content(turn: Mapping[str, Any], key: str) -> str:
     if given(turn.get("tool_calls")) or given(turn.get("function_call")):
-        raise Reject("tool_call", f"{where} calls a tool; only texts are taken")
+        raise Reject("tool_call", "calls a tool; only texts are taken")
     value = turn.get(key)
     if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
-        value = "".join(_text_part(part, where) for part in value)
-    return text(value, where)
+        value = "".join(map(_text_part, value))
+    return text(value, f'"{key}"')
 
 
-def _text_part(part: Mapping[str, Any], where: str) -> str:
+def _text_part(part: Mapping[str, Any]) -> str:
     if part.get("type") != "text" or not isinstance(part.get("text"), str):
-        raise Reject(
-            "not_text", f"{where} has a part of type {shown(part.get('type'))} ({kind(part)}); only texts are taken"
-        )
+        raise Reject("not_text", f"has a part of type {shown(part.get('type'))}; only texts are taken")
     return str(part["text"])

@@ -1,6 +1,6 @@
 """UltraFeedback: an instruction with completions, each with ratings and rationales for four aspects.
 
-The overall score, 1 to 10, is known to be wrong for some rows; it is used only where there are no ratings.
+The overall score, 1 to 10, is known to be wrong for some rows; it is not used.
 """
 
 from collections.abc import Mapping
@@ -35,9 +35,7 @@ def _quality(completion: Mapping[str, Any], where: str) -> float | None:
     if fine is not None:
         return fine
     ratings = [rating for _, rating, _ in _ratings(completion, where)]
-    if ratings:
-        return sum(ratings) / len(ratings)
-    return optional_number(completion.get("overall_score"), f'{where}: "overall_score"')
+    return sum(ratings) / len(ratings) if ratings else None
 
 
 def _judgment(completion: Mapping[str, Any], where: str) -> tuple[float, str]:

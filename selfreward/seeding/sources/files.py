@@ -3,7 +3,7 @@
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -69,13 +69,13 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def reading(path: Path, place: str = "") -> Iterator[None]:
+def reading(path: Path, place: Callable[[], str] = lambda: "") -> Iterator[None]:
     """Turns a failed read into an error that names the file; ``place`` says how far it was read."""
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SeedError(
-            f"{path}{place}: the gzip data are damaged or cut off ({error}); fetch the file again"
+            f"{path}{place()}: the gzip data are damaged or cut off ({error}); fetch the file again"
         ) from error
     except OSError as error:
-        raise SeedError(f"{path}{place}: {error.strerror or error}") from error
+        raise SeedError(f"{path}{place()}: {error.strerror or error}") from error

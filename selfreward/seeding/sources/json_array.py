@@ -74,7 +74,7 @@ class _Scanner:
                 self._at += 1
             if self._at < len(self._text):
                 return self._text[self._at]
-            if not self._more():
+            if not self._more(_CHUNK):
                 raise self._error("the array does not end; the file may be cut off")
 
     def expect(self, letter: str) -> None:
@@ -100,14 +100,14 @@ class _Scanner:
                     raise self._error(f"not JSON ({error})") from error
                 wanted *= 2  # so that a long value is not parsed again for every chunk of it
                 continue
-            if end < len(self._text) or not self._more():
+            if end < len(self._text) or not self._more(_CHUNK):
                 self._at = end
                 return value
 
-    def _more(self, size: int = _CHUNK) -> bool:
+    def _more(self, size: int) -> bool:
         if self._ended:
             return False
-        with reading(self._path, self._place()):
+        with reading(self._path, self._place):
             chunk = self._file.read(size)
         self._ended = not chunk
         try:

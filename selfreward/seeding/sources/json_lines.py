@@ -31,22 +31,19 @@ def has_json_lines(path: Path) -> bool:
 def lines(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes | LeftOut]]:
     """Numbered lines, of which one that is too long for memory is named instead."""
     number = 0
-    while True:
-        number += 1
-        with reading(path, f":{number}"):
+    with reading(path, lambda: f":{number}"):
+        while True:
+            number += 1
             line = file.readline(LONGEST + 1)
-            too_long = len(line) > LONGEST
-            while line and too_long and not line.endswith(b"\n"):
+            if not line:
+                return
+            if len(line) <= LONGEST:
+                yield number, line.removeprefix(UTF8_MARK) if number == 1 else line
+                continue
+            while line and not line.endswith(b"\n"):
                 line = file.readline(LONGEST)
-        if not line and not too_long:
-            return
-        if too_long:
-            yield (
-                number,
-                LeftOut(number, "too_long", f"the line has more than {LONGEST} bytes; expected one row a line"),
-            )
-        else:
-            yield number, line.removeprefix(UTF8_MARK) if number == 1 else line
+            detail = f"the line has more than {LONGEST} bytes; expected one row a line"
+            yield number, LeftOut(number, "too_long", detail)
 
 
 def _row(number: int, line: bytes) -> Found:
