@@ -77,7 +77,7 @@ def import_seeds(  # noqa: PLR0913, PLR0917 (options)
     conversion = partial(Conversion, found, form.form, Options(target, tuple(language or ()), scale))
     try:
         if preview:
-            _preview(conversion(lambda _: None), preview)
+            _preview(conversion(lambda _: None), preview, scale)
         elif output:
             _say_what_came(_write(conversion, output), output, scale)
     except KeyboardInterrupt:
@@ -162,12 +162,13 @@ def _write_row(file: BinaryIO, row: "Row") -> None:
     file.write(_JSON.encode(row).encode(errors="backslashreplace") + b"\n")
 
 
-def _preview(rows: "Conversion", most: int) -> None:
+def _preview(rows: "Conversion", most: int, scale: "Rescale | None") -> None:
     from selfreward.terminal.render import visible
 
     for row in islice(rows, most):
         print(visible(_JSON.encode(_shortened(row))))
     say(f"{rows.tally.rows:,} rows read for this; nothing was written")
+    _say_scores(rows.tally, scale)
     _say_left_out(rows.tally)
     if not rows.tally.made:
         raise SeedError("no row could be taken")
@@ -191,13 +192,17 @@ def _say_what_it_is(source: "Source", form: "Recognised", *, language: bool) -> 
 
 
 def _say_what_came(tally: "Tally", output: Path, scale: "Rescale | None") -> None:
+    say(f"{tally.rows:,} rows read, {tally.made:,} rows written to {output}")
+    _say_scores(tally, scale)
+    _say_left_out(tally, report_path(output))
+
+
+def _say_scores(tally: "Tally", scale: "Rescale | None") -> None:
     from selfreward.seeding.rescale import in_words
 
-    say(f"{tally.rows:,} rows read, {tally.made:,} rows written to {output}")
-    if scale:
+    if scale and tally.scores:
         say(in_words(tally.found_scores, scale))
-        say("scores written: " + ", ".join(f"{score}: {count:,}" for score, count in sorted(tally.scores.items())))
-    _say_left_out(tally, report_path(output))
+        say("scores on the rubric's scale: " + ", ".join(f"{s}: {n:,}" for s, n in sorted(tally.scores.items())))
 
 
 def _say_left_out(tally: "Tally", report: Path | None = None) -> None:

@@ -39,8 +39,8 @@ def recognise(source: Source, target: Target, name: str | None = None, *, needs_
     rows, bad = _sample(source)
     columns = _columns(rows)
     if not rows:
-        first = f"; the first is line {bad[0].line}: {bad[0].detail}" if bad else ""
-        raise SeedError(f"{source.name}: no rows that can be read ({len(bad)} bad ones{first})")
+        found = f"{len(bad)} bad ones; the first is line {bad[0].line}: {bad[0].detail}" if bad else "none at all"
+        raise SeedError(f"{source.name}: no rows that can be read ({found})")
     form = _named(name) if name else _best_fitting(rows)
     if not _fitting(form, rows):
         raise SeedError(_nothing_fits(source, columns, form if name else None))

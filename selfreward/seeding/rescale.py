@@ -57,8 +57,6 @@ def rescale(form: Format, to: Scale, source: tuple[float, float] | None) -> Resc
 
 def in_words(scores: Counter[float], scale: Rescale) -> str:
     """What was done to the scores, with counts before and after."""
-    if not scores:
-        return ""
     found = f"scores in the source: {min(scores):g} to {max(scores):g}"
     onto = f"{scale.to.min} to {scale.to.max}"
     if scale.source is None:

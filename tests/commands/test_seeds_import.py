@@ -67,9 +67,8 @@ def test_eft_with_a_scale(command: Command, tmp_path: Path) -> None:
     code, _, err = command("seeds", "import", "data.jsonl", "--as", "eft", "--scale-from", "1", "5", "-o", "mine.jsonl")
     assert code == 0
     assert [seed.score for seed in read_eft(Path("mine.jsonl"), Scale(min=0, max=5))] == [0, 5]
-    assert (
-        "scores in the source: 1 to 5, mapped from 1 to 5 onto 0 to 5 and rounded\nscores written: 0: 1, 5: 1\n" in err
-    )
+    assert "scores in the source: 1 to 5, mapped from 1 to 5 onto 0 to 5 and rounded\n" in err
+    assert "scores on the rubric's scale: 0: 1, 5: 1\n" in err
     assert "left out" not in err
     assert left_out("mine.jsonl") == []
     _, _, err = command("seeds", "import", "data.jsonl", "--as", "eft", "-o", "mine.jsonl", "--force")

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,16 @@ def test_bad_rows_of_the_source_are_named_once_and_counted() -> None:
     assert [row["response"] for row in conversion] == ["a"]
     assert [(item.line, item.reason) for item in left_out] == [(2, "not_json"), (3, "not_the_best")]
     assert conversion.tally.rows == 3
+
+
+def test_rows_come_out_as_they_are_read() -> None:
+    def read() -> Iterator[Numbered]:
+        yield Numbered(1, {"instruction": "u", "output": "a"})
+        raise AssertionError("read on before the first row was taken")
+
+    (form,) = (form for form in FORMATS if form.name == "alpaca")
+    rows = iter(Conversion(Source("rows", "a list", read), form, Options("ift"), lambda _: None))
+    assert next(rows) == {"instruction": "u", "response": "a"}
 
 
 def test_languages(import_rows: Import) -> None:

@@ -75,7 +75,7 @@ def test_very_many_columns_are_not_all_shown() -> None:
 
 
 def test_no_readable_rows() -> None:
-    with pytest.raises(SeedError, match=r"rows: no rows that can be read \(0 bad ones\)"):
+    with pytest.raises(SeedError, match=r"rows: no rows that can be read \(none at all\)"):
         recognise(source_of([]), "ift")
     bad = Source("rows", "a list", lambda: iter([LeftOut(3, "not_json", "nonsense")]))
     with pytest.raises(SeedError, match=r"\(1 bad ones; the first is line 3: nonsense\)"):

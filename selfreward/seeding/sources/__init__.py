@@ -39,6 +39,8 @@ def open_source(name: str, place: Place = Place()) -> Source:
     if path.exists():
         if place != Place():
             raise SeedError(f"{path}: is a file; --split, --config and --revision are for data sets")
+        if not path.is_file():
+            raise SeedError(f"{path}: is no file that can be read twice; save what comes out of it as a file first")
         return _file(path)
     if not _HUB_ID.fullmatch(name) or (Path(name).suffix.lower() in _FILES):
         raise SeedError(f"{name}: no such file or directory, and no id of a data set on the Hub")

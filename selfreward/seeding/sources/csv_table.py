@@ -54,10 +54,12 @@ def _texts(path: Path, file: BinaryIO) -> Iterator[str]:
 
 def _header(path: Path, table: Any) -> list[str]:
     try:
-        header = [name.strip() for name in next(table, None) or []]
+        cells = next(table, None) or []
     except csv.Error as error:
         raise SeedError(f"{path}:1: the header is not CSV ({error})") from error
-    if not header or not all(header) or len(set(header)) != len(header):
+    # Tables are often saved with their row numbers, in a column without a name.
+    header = [name.strip() or f"column {i}" for i, name in enumerate(cells, 1)]
+    if not any(name.strip() for name in cells) or len(set(header)) != len(header):
         found = ", ".join(header) or "empty"
         raise SeedError(f"{path}:1: the header is {found}; expected a name for each column, once")
     return header

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -159,10 +160,20 @@ def test_a_quote_that_is_never_closed(tmp_path: Path) -> None:
     assert (left_out(path), rows(path)) == ([(2, "not_csv")], [{"a": "3", "b": "4"}])
 
 
-@pytest.mark.parametrize("header", ["", "\n", "a,a\n1,2\n", "a,\n1,2\n", '"a\n'])
+@pytest.mark.parametrize("header", ["", "\n", "a,a\n1,2\n", ",\n1,2\n", '"a\n'])
 def test_a_header_that_names_no_columns(tmp_path: Path, header: str) -> None:
     with pytest.raises(SeedError, match=r"a\.csv:1: the header is"):
         read(write(tmp_path, "a.csv", header))
+
+
+def test_row_numbers_may_stand_in_a_column_without_a_name(tmp_path: Path) -> None:
+    assert rows(write(tmp_path, "a.csv", ",a,\n0,x,y\n")) == [{"column 1": "0", "a": "x", "column 3": "y"}]
+
+
+def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(SeedError, match="pipe: is no file that can be read twice"):
+        open_source(str(tmp_path / "pipe"))
 
 
 def zipped() -> bytes:
