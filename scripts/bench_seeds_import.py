@@ -94,7 +94,8 @@ def main() -> int:
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         size = source.stat().st_size / 1e6
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{options.format}: {size:.0f} MB in {seconds:.1f} s ({cpu:.1f} s of CPU): {size / seconds:.1f} MB/s")
+    rate = f"{size / cpu:.1f} MB/s of CPU time ({seconds:.1f} s by the clock)"
+    print(f"{options.format}: {size:.0f} MB in {cpu:.1f} s, {rate}")
     print(f"largest resident size: {peak:.0f} MiB")
     return code
 

@@ -1,13 +1,8 @@
 """Alpaca: instruction, input and output; also with the system prompt and history that some tools add."""
 
 from selfreward.seeding.formats.base import Format, Part, Reject, Row, each
-from selfreward.seeding.formats.turns import Chat, Turn, ift_row, user
+from selfreward.seeding.formats.turns import Chat, Turn, ift_row, user, with_input
 from selfreward.seeding.formats.values import given, has, optional_text, plain_list, text
-
-
-def with_input(instruction: str, given_input: str) -> str:
-    """An instruction and what it is to be done on, as one text."""
-    return f"{instruction.rstrip()}\n\n{given_input}" if given_input else instruction
 
 
 def _turns(row: Row) -> Chat:

@@ -6,7 +6,7 @@ from typing import Any
 
 from selfreward.seeding.formats.base import Format, Reject, Row
 from selfreward.seeding.formats.responses import Candidate, Candidates, converters, prompt_id
-from selfreward.seeding.formats.turns import prompt_chat
+from selfreward.seeding.formats.turns import PROMPT_COLUMNS, prompt_of
 from selfreward.seeding.formats.values import (
     column,
     given,
@@ -26,8 +26,7 @@ _RATIONALES = ("rationales", "rationale")
 
 def _read(row: Row) -> Candidates:
     prompt = column(row, _PROMPTS) or _PROMPTS[0]
-    system = optional_text(row.get("system_prompt"), '"system_prompt"')
-    turns = prompt_chat(row.get(prompt), f'"{prompt}"', system=system)
+    turns = prompt_of(row, prompt)
     name = column(row, _GENERATIONS) or _GENERATIONS[0]
     generations = plain_list(row.get(name), f'"{name}"')
     if not generations:
@@ -70,7 +69,7 @@ def _fits(row: Row) -> bool:
 DISTILABEL = Format(
     name="distilabel",
     about="distilabel: instruction, generations, ratings, rationales (the last three are lists)",
-    columns=frozenset({*_PROMPTS, *_GENERATIONS, *_RATINGS, *_RATIONALES, "system_prompt", "prompt_id"}),
+    columns=frozenset({*_PROMPTS, *_GENERATIONS, *_RATINGS, *_RATIONALES, *PROMPT_COLUMNS, "prompt_id"}),
     fits=_fits,
     converters=converters(_read, judged=True),
 )

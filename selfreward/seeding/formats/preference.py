@@ -7,8 +7,17 @@ from typing import Any, NamedTuple
 from selfreward.records import content_id
 from selfreward.seeding.formats.base import Format, Part, Reject, Row, each
 from selfreward.seeding.formats.responses import prompt_id
-from selfreward.seeding.formats.turns import Chat, Turn, ift_row, is_chat, prompt_chat, ranked_row, text_or_chat
-from selfreward.seeding.formats.values import column, listed, optional_number, optional_text
+from selfreward.seeding.formats.turns import (
+    PROMPT_COLUMNS,
+    Chat,
+    Turn,
+    ift_row,
+    is_chat,
+    prompt_of,
+    ranked_row,
+    text_or_chat,
+)
+from selfreward.seeding.formats.values import column, listed, optional_number
 
 _PAIRS = (("chosen", "rejected"), ("chosen_response", "rejected_response"))
 _PROMPTS = ("prompt", "instruction", "input", "question")
@@ -52,9 +61,7 @@ def _side(row: Row, name: str) -> tuple[Chat, str]:
 
 
 def _prompt(row: Row) -> Chat:
-    name = column(row, _PROMPTS) or _PROMPTS[0]
-    system = optional_text(row.get("system"), '"system"')
-    return prompt_chat(row.get(name), f'"{name}"', system=system)
+    return prompt_of(row, column(row, _PROMPTS) or _PROMPTS[0])
 
 
 def _scores(row: Row) -> tuple[float, float] | None:
@@ -107,7 +114,9 @@ def _many_turns(value: Any) -> bool:
 PREFERENCE = Format(
     name="preference",
     about="binarized UltraFeedback and TRL preference data: prompt, chosen, rejected; texts or turns; scores if any",
-    columns=frozenset({name for pair in (*_PAIRS, *_SCORES) for name in pair} | {*_PROMPTS, "system", "prompt_id"}),
+    columns=frozenset(
+        {name for pair in (*_PAIRS, *_SCORES) for name in pair} | PROMPT_COLUMNS | {*_PROMPTS, "prompt_id"}
+    ),
     fits=_fits,
     converters={"ift": each(_ift), "ranked": each(_ranked)},
 )

@@ -1,8 +1,8 @@
 """TRL prompt/completion, plain or conversational, and the same two columns under their other names."""
 
 from selfreward.seeding.formats.base import Format, Part, Row, each
-from selfreward.seeding.formats.turns import Chat, ift_row, prompt_chat, text_or_chat
-from selfreward.seeding.formats.values import has, optional_text
+from selfreward.seeding.formats.turns import PROMPT_COLUMNS, Chat, ift_row, prompt_of, text_or_chat
+from selfreward.seeding.formats.values import has
 
 _PAIRS = (
     ("prompt", "completion"),
@@ -14,7 +14,6 @@ _PAIRS = (
     ("question", "response"),
     ("query", "response"),
 )
-_SYSTEM = ("system_prompt", "system")
 
 
 def _pair(row: Row) -> tuple[str, str] | None:
@@ -23,8 +22,7 @@ def _pair(row: Row) -> tuple[str, str] | None:
 
 def _turns(row: Row) -> Chat:
     prompt, completion = _pair(row) or _PAIRS[0]
-    system = next((found for name in _SYSTEM if (found := optional_text(row.get(name), f'"{name}"'))), "")
-    turns = prompt_chat(row.get(prompt), f'"{prompt}"', system=system)
+    turns = prompt_of(row, prompt)
     return (*turns, *text_or_chat(row.get(completion), f'"{completion}"', "assistant"))
 
 
@@ -35,7 +33,7 @@ def _ift(row: Row) -> list[Part]:
 PROMPT_COMPLETION = Format(
     name="prompt_completion",
     about=f"TRL prompt/completion: {', or '.join(' and '.join(pair) for pair in _PAIRS)}; texts or turns",
-    columns=frozenset({name for pair in _PAIRS for name in pair} | set(_SYSTEM)),
+    columns=frozenset({name for pair in _PAIRS for name in pair} | PROMPT_COLUMNS),
     fits=lambda row: _pair(row) is not None,
     converters={"ift": each(_ift)},
 )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from selfreward.seeding.formats.base import Format, Item, LeftOut, Made, Reject, Reread, Row
 from selfreward.seeding.formats.responses import prompt_id
-from selfreward.seeding.formats.turns import Chat, Turn, ift_row, prompt_chat, ranked_row
+from selfreward.seeding.formats.turns import PROMPT_COLUMNS, Chat, Turn, ift_row, prompt_of, ranked_row
 from selfreward.seeding.formats.values import column, optional_number, shown, text
 from selfreward.seeding.groups import Group, Groups
 from selfreward.seeding.seen import short_hash
@@ -18,7 +18,7 @@ PROMPTS = ("prompt", "prompt_text", "instruction", "question", "query", "message
 RESPONSES = ("response", "response_text", "completion", "answer")
 QUALITIES = ("quality", "quality_score", "score", "rating", "reward")
 _RANK = "rank"
-COLUMNS = frozenset({*PROMPTS, *RESPONSES, *QUALITIES, _RANK, "prompt_id"})
+COLUMNS = frozenset({*PROMPTS, *RESPONSES, *QUALITIES, *PROMPT_COLUMNS, _RANK, "prompt_id"})
 
 
 class Answer(NamedTuple):
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 def read_texts(row: Row) -> tuple[Chat, str]:
     """Prompt and response of a row."""
     prompt, response = column(row, PROMPTS) or PROMPTS[0], column(row, RESPONSES) or RESPONSES[0]
-    return prompt_chat(row.get(prompt), f'"{prompt}"'), text(row.get(response), f'"{response}"')
+    return prompt_of(row, prompt), text(row.get(response), f'"{response}"')
 
 
 def fits(row: Row) -> bool:

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from selfreward.seeding.formats.alpaca import with_input
 from selfreward.seeding.formats.base import Format, Part, Row, each
-from selfreward.seeding.formats.turns import Turn, ift_row, is_chat, user
+from selfreward.seeding.formats.turns import Turn, ift_row, is_chat, user, with_input
 from selfreward.seeding.formats.values import has, objects, optional_text, text
 
 

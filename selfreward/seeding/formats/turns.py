@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from selfreward.seeding.formats.base import Reject, Row
-from selfreward.seeding.formats.values import given, listed, objects, shown, text
+from selfreward.seeding.formats.values import given, listed, objects, optional_text, shown, text
 from selfreward.seeding.rows import in_turn
 
 _ROLES: Mapping[str, str] = {
@@ -20,6 +20,11 @@ _ROLES: Mapping[str, str] = {
     "bard": "assistant",
     "model": "assistant",
 }
+_SYSTEM = ("system_prompt", "system")
+_BESIDE: Mapping[str, Sequence[str]] = dict.fromkeys(("instruction", "question", "query"), ("input", "context"))
+"""Columns that say what a prompt is about, and are a part of it."""
+PROMPT_COLUMNS = frozenset({*_SYSTEM, "input", "context"})
+"""Columns that :func:`prompt_of` reads beside the prompt's own."""
 _WRITTEN_TURNS = re.compile(r"""\s*\[\s*\{\s*(['"])(role|content)\1\s*:""")
 
 
@@ -66,12 +71,22 @@ def text_or_chat(value: Any, name: str, role: Literal["user", "assistant"]) -> C
     return (Turn(role, words),)
 
 
-def prompt_chat(value: Any, name: str, *, system: str = "") -> Chat:
-    """A prompt that is one text, or turns that end with the user's."""
-    turns = text_or_chat(value, name, "user")
+def prompt_of(row: Row, name: str) -> Chat:
+    """A prompt: one text, with what it is to be done on, or turns that end with the user's; and its system turn."""
+    value = row.get(name)
+    added = [optional_text(row.get(beside), f'"{beside}"') for beside in _BESIDE.get(name, ()) if beside in row]
+    if any(added):
+        value = with_input(text(value, f'"{name}"'), "\n\n".join(filter(None, added)))
+    turns = text_or_chat(value, f'"{name}"', "user")
+    system = next((found for key in _SYSTEM if (found := optional_text(row.get(key), f'"{key}"'))), "")
     if system:
         turns = (Turn("system", system), *turns)
-    return _checked(turns, name, "user")
+    return _checked(turns, f'"{name}"', "user")
+
+
+def with_input(instruction: str, given_input: str) -> str:
+    """An instruction and what it is to be done on, as one text."""
+    return f"{instruction.rstrip()}\n\n{given_input}" if given_input else instruction
 
 
 def ift_row(turns: Chat, name: str) -> Row:

@@ -70,6 +70,24 @@ def test_an_input_follows_its_instruction(import_rows: Import) -> None:
         assert made == {"instruction": "Translate.\n\nGood\nmorning", "response": "Bonjour"}
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"instruction": "u", "context": "c", "response": "a", "category": "x"},  # Dolly
+        {"instruction": "u", "input": "c", "chosen": "a", "rejected": "b"},
+        {"instruction": "u", "input": "c", "response": "a", "score": 3},
+        {"instruction": "u", "input": "c", "generations": ["a"]},
+        {"question": "u", "context": "c", "answer": "a"},
+    ],
+)
+def test_what_a_prompt_is_about_is_a_part_of_it(row: dict[str, Any], import_rows: Import) -> None:
+    assert import_rows([row], "ift").rows == [{"instruction": "u\n\nc", "response": "a"}]
+    assert import_rows([{**row, "system": "s"}], "ift").rows[0]["messages"][:2] == [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": "u\n\nc"},
+    ]
+
+
 def test_a_bad_instance_spoils_only_itself(import_rows: Import) -> None:
     instances = [{"input": "", "output": "a"}, {"input": "", "output": ""}, {"input": "x", "output": "b"}]
     done = import_rows([{"instruction": "u", "instances": instances}], "ift")
