@@ -61,7 +61,7 @@ class Conversion:
                 key = _key(made, self._options.target)
                 earlier = seen.first(key, item.line)
                 if earlier is not None:
-                    raise Reject("duplicate", f"the same as what line {earlier} gives")
+                    raise Reject("duplicate", _repeated(self._options.target, earlier))
             except Reject as error:
                 self._leave_out(LeftOut(item.line, error.reason, str(error)))
                 continue
@@ -102,6 +102,14 @@ class Conversion:
 
 def _language(name: str) -> str:
     return name.replace("_", "-").split("-")[0].casefold()
+
+
+def _repeated(target: Target, line: int) -> str:
+    if target == "ranked":
+        return (
+            f"the prompt has the same response from line {line}, which counts, whatever the rank or quality of this one"
+        )
+    return f"the same as what line {line} gives"
 
 
 def _key(row: Row, target: Target) -> str:

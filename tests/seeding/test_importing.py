@@ -33,6 +33,15 @@ def test_repetitions_are_left_out_and_named(import_rows: Import) -> None:
     assert done.tally.first["duplicate"].line == 3
 
 
+def test_a_response_is_ranked_once(import_rows: Import) -> None:
+    rows = [{"prompt": "p", "response": r, "quality": q} for r, q in (("a", 1), ("b", 2), ("a", 3))]
+    done = import_rows(rows, "ranked")
+    assert [(row["response"], row["quality"]) for row in done.rows] == [("a", 1), ("b", 2)]
+    (item,) = done.left_out
+    assert (item.line, item.reason) == (3, "duplicate")
+    assert "the same response from line 1, which counts" in item.detail
+
+
 def test_the_same_words_in_other_turns_are_no_repetition(import_rows: Import) -> None:
     def row(*turns: str) -> dict[str, Any]:
         return {"messages": [{"role": r, "content": c} for r, c in (turn.split(":") for turn in turns)]}

@@ -1,4 +1,4 @@
-"""Plain ranked and judged responses, one a row."""
+"""Plain ranked and judged responses, one a row; and real data."""
 
 import json
 from pathlib import Path
@@ -129,7 +129,15 @@ def test_open_assistant_data(import_rows: Import, shared_data: Path) -> None:
     prompts = {r["prompt_id"] for r in rows if r["quality_score"] is not None}
     assert len(ift.rows) == len(prompts)
     assert len(ift.rows) + len(ift.left_out) == len(ranked.rows) + len(ranked.left_out) == len(rows)
-    assert ift.tally.left_out["no_rank"] == sum(r["quality_score"] is None for r in rows)
+    # The figures in docs/seeds.md.
+    assert (len(ift.rows), dict(ift.tally.left_out)) == (550, {"not_the_best": 1359, "no_rank": 22})
+    assert (len(ranked.rows), dict(ranked.tally.left_out)) == (1907, {"no_rank": 22, "duplicate": 2})
+
+
+def test_self_instruct_data(import_rows: Import, shared_data: Path) -> None:
+    lines = (shared_data / "self_instruct_seed_tasks.jsonl").read_text(encoding="utf-8").splitlines()
+    done = import_rows([json.loads(line) for line in lines], "ift")
+    assert (done.form, len(done.rows), done.left_out) == ("self_instruct", 175, [])
 
 
 @settings(deadline=None)
