@@ -10,7 +10,6 @@ from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Answer, Engine, Request, Sampling
 from selfreward.judges.asking import ask, questions
 from selfreward.judges.protocol import Candidate, Judge
-from selfreward.judges.verdict import read_score, verdict_line
 from selfreward.reasoning import split_reasoning
 from selfreward.records import EFTSeed, Frozen, Judgment, Message, NotInKey, content_id, derive_seed
 from selfreward.templates import Rubric
@@ -79,8 +78,7 @@ class SampledJudge:
 
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:
         """The rubric's words, answered by the rationale and then the verdict."""
-        verdict = verdict_line(self._rubric.front.verdict, seed.score)
-        target = Message(role="assistant", content=f"{seed.rationale.strip()}\n{verdict}")
+        target = Message(role="assistant", content=self._rubric.reply(seed.rationale, seed.score))
         return (*ask(self._rubric, seed.instruction, seed.response), target)
 
     def _sampling(self, n: int, seed: int) -> Sampling:
@@ -94,7 +92,8 @@ class SampledJudge:
             for sample, completion in zip(samples, answer.completions, strict=True):
                 _, own_words = split_reasoning(completion.text, self._reasoning_tags)
                 sample.raws.append(completion.text)
-                sample.score = read_score(own_words, self._rubric.front.verdict, self._rubric.front.scale)
+                cut_off = completion.finish_reason == "length" and not completion.text[-1:].isspace()
+                sample.score = self._rubric.read(own_words, cut_off)
         return answer.prompt_tokens
 
     def _judgment(

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from selfreward.readings.scale import Scale
 from selfreward.records import EFTSeed, IFTSeed, Message, content_id
 from selfreward.seeding.rows import RowError, checked_text, read_rows, text_field
-from selfreward.templates import Scale
 
 _IFT_SHAPES = (
     frozenset({"instruction", "response"}),
