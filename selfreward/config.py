@@ -72,7 +72,7 @@ class RunConfig(Frozen):
     """Candidate responses."""
     judge: JudgeConfig = JudgeConfig()
     """LLM-as-a-Judge."""
-    pairs: PairRuleConfig = BestWorstConfig()
+    pairs: PairRuleConfig = Field(default_factory=BestWorstConfig)
     """Preference pairs."""
     dpo: DPOConfig = DPOConfig()
     """Preference training."""
@@ -89,6 +89,8 @@ class RunConfig(Frozen):
             raise ValueError(
                 f"pairs.min_readable={self.pairs.min_readable}, but judge.method gives {verdicts} a response"
             )
+        if problem := self.pairs.problem(self.iterations):
+            raise ValueError(problem)
         for part in ("sft", "dpo"):
             optimiser: OptimiserConfig = getattr(self, part)
             micro = min(optimiser.micro_batch_size, optimiser.batch_size)

@@ -41,15 +41,27 @@ def test_special_settings_exist(script: ModuleType) -> None:
     assert {path for path, _ in script.settings()} >= script.BY_CONTENT
 
 
-@pytest.mark.parametrize("method", ["expected", "sampled"])
-def test_keys_hold_what_the_page_says(script: ModuleType, method: str) -> None:
-    config = make_config({"model": "some/model", "seeds": SEEDS, "judge": {"method": {"type": method}}}, {}, "test")
+@pytest.mark.parametrize(
+    ("method", "rule"),
+    [
+        ("expected", "best_worst"),
+        ("sampled", "best_worst"),
+        ("sampled", "length_controlled"),
+        ("sampled", "all_pairs"),
+        ("sampled", "best_random"),
+        ("sampled", "top_margin"),
+    ],
+)
+def test_keys_hold_what_the_page_says(script: ModuleType, method: str, rule: str) -> None:
+    data = {"model": "some/model", "seeds": SEEDS, "judge": {"method": {"type": method}}, "pairs": {"type": rule}}
+    config = make_config(data, {}, "test")
     held = {path for key in _keys_of_a_run(config) for path in _dotted(key)}
-    of_method = {f"judge.method.{name}" for name in type(config.judge.method).model_fields}
+    of_type = {f"judge.method.{name}" for name in type(config.judge.method).model_fields}
+    of_type |= {f"pairs.{name}" for name in type(config.pairs).model_fields}
     said = {
         path
         for path, field in script.settings()
-        if script.key_of(path, field) == "yes" and (path in of_method or not path.startswith("judge.method."))
+        if script.key_of(path, field) == "yes" and (path in of_type or not path.startswith(("judge.method.", "pairs.")))
     }
     assert held == said
 
