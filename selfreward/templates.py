@@ -193,7 +193,11 @@ def _front_matter(path: Path, text: str, front_type: type[F]) -> F:
         data: Any = yaml.safe_load(text)
         return front_type.model_validate(data)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'front matter'}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'front matter'}: {_said(e)}" for e in error.errors())
         raise TemplateError(f"{path}: {wrong}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-01
         raise TemplateError(f"{path}: front matter is not YAML: {error}") from error
+
+
+def _said(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")

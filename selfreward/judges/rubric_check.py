@@ -1,8 +1,13 @@
 """Whether a judge can use a rubric: what it fills in, and whether every verdict that it asks for can be read."""
 
 import math
+from typing import Any
 
-from selfreward.templates import Rubric
+from selfreward.errors import ConfigError, TemplateError
+from selfreward.readings.scale import Scale
+from selfreward.records import Frozen
+from selfreward.resources import names
+from selfreward.templates import Golden, Rubric, load_rubric
 
 INPUTS = frozenset({"prompt", "response"})
 """What a judge fills in."""
@@ -27,3 +32,63 @@ def faults(rubric: Rubric) -> list[str]:
             f"golden: {front.golden.score:g} was expected of its reply, and {read} is read; write it as the words ask"
         )
     return [f"{rubric.path}: {fault}" for fault in found]
+
+
+class RubricInfo(Frozen):
+    """A rubric as `selfreward rubrics` shows it."""
+
+    name: str
+    label: str
+    """As records name it."""
+    path: str
+    hash: str
+    inputs: tuple[str, ...]
+    scale: Scale
+    form: str
+    """How a verdict is written: line, json or letter."""
+    example: str
+    """A verdict with the highest score."""
+    golden: Golden
+    json_schema: dict[str, Any] | None
+    words: str
+    """What the judge is asked, with its placeholders."""
+
+
+class RubricReport(Frozen):
+    """What checking one rubric found."""
+
+    rubric: str
+    """As it was named."""
+    faults: tuple[str, ...]
+
+
+def shipped() -> list[str]:
+    """The names of all rubrics in prompts/judge/."""
+    found = (name.removeprefix("judge/") for name in names("prompts") if name.startswith("judge/"))
+    return [name.removesuffix(".md") for name in found if name.endswith(".md")]
+
+
+def describe(rubric: Rubric) -> RubricInfo:
+    """All that there is to know of a rubric."""
+    front = rubric.front
+    return RubricInfo(
+        name=front.name,
+        label=rubric.label,
+        path=str(rubric.path),
+        hash=rubric.hash,
+        inputs=front.inputs,
+        scale=front.scale,
+        form=front.verdict.type,
+        example=rubric.verdict(front.scale.max),
+        golden=front.golden,
+        json_schema=rubric.json_schema(),
+        words=rubric.body,
+    )
+
+
+def check(name: str) -> RubricReport:
+    """Load a rubric and look for faults; a file that cannot be loaded is one."""
+    try:
+        return RubricReport(rubric=name, faults=tuple(faults(load_rubric(name))))
+    except (TemplateError, ConfigError) as error:
+        return RubricReport(rubric=name, faults=(str(error),))

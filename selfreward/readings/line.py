@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from selfreward.placeholders import before, check, fill, placeholders
 from selfreward.readings.labels import last_verdict
@@ -25,6 +25,13 @@ class LineVerdict(Frozen):
     """With ``{{ score }}``; with ``{{ aspect }}`` too where the rubric has aspects, one line each."""
     words: tuple[str, ...] = ()
     """The scale's scores in words, lowest first; read beside digits. Without them ``Score: four`` is unreadable."""
+
+    @field_validator("words", mode="before")
+    @classmethod
+    def _no_truth_values(cls, words: Any) -> Any:
+        if isinstance(words, list) and any(isinstance(word, bool) for word in words):
+            raise ValueError('YAML takes yes and no for truth values; put the words in quotes: ["no", "yes"]')
+        return words
 
     @model_validator(mode="after")
     def _placeholders(self) -> Self:
