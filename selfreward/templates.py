@@ -5,14 +5,15 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 import yaml
-from pydantic import ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from selfreward.errors import TemplateError
 from selfreward.placeholders import check, fill, listed, placeholders
 from selfreward.readings import Verdict
+from selfreward.readings.reading import Reading, weighted
 from selfreward.readings.scale import Scale
 from selfreward.records import Frozen
 from selfreward.resources import find
@@ -60,6 +61,8 @@ class RubricFrontMatter(FrontMatter):
     scale: Scale
     verdict: Verdict
     """How a judgment gives its score, and how it is read; a mere line stands for ``{type: line, line: …}``."""
+    aspects: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Aspects that are scored one by one, each with its weight in the mean; none where the whole has one score."""
     golden: Golden
 
     @field_validator("verdict", mode="before")
@@ -69,8 +72,16 @@ class RubricFrontMatter(FrontMatter):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        self.verdict.fits(self.scale, ())
+        self.verdict.fits(self.scale, tuple(self.aspects))
         return self
+
+    @field_validator("aspects")
+    @classmethod
+    def _can_be_told_apart(cls, aspects: dict[str, float]) -> dict[str, float]:
+        names = {" ".join(name.split()).casefold() for name in aspects}
+        if len(names) != len(aspects) or len(aspects) == 1 or "" in names:
+            raise ValueError("expected two aspects or more, each with another name")
+        return aspects
 
 
 F = TypeVar("F", bound=FrontMatter)
@@ -121,25 +132,32 @@ PromptTemplate = Template[PromptGenerationFrontMatter]
 class Rubric(Template[RubricFrontMatter]):
     """A judge's rubric: what it is asked, and how its verdict is written and read."""
 
-    def read(self, text: str, cut_off: bool = False) -> float | None:
-        """The last verdict in the judge's own words, None where it is unreadable.
+    def read(self, text: str, cut_off: bool = False) -> Reading:
+        """The last verdict in the judge's own words.
 
         What the judge repeats between the template's tags is not its own. ``cut_off`` says that the text was ended by
         a limit in the middle of a word or number.
         """
-        return self.front.verdict.read(self._own_words(text), self.front.scale, None, cut_off)
+        front, own_words = self.front, self._own_words(text)
+        if not front.aspects:
+            return Reading(front.verdict.read(own_words, front.scale, None, cut_off))
+        scores = {name: front.verdict.read(own_words, front.scale, name, cut_off) for name in front.aspects}
+        return weighted(scores, front.aspects)
 
     def verdict(self, score: float) -> str:
-        """The verdict alone: ``Score: 4``."""
-        return self.front.verdict.write({None: score}, self.front.scale)
+        """The verdict alone: ``Score: 4``; with aspects, the same for each."""
+        return self.front.verdict.write(self._each(score), self.front.scale)
 
     def reply(self, rationale: str, score: float) -> str:
         """A whole judgment, as a judge should write it."""
-        return self.front.verdict.reply(rationale, {None: score}, self.front.scale)
+        return self.front.verdict.reply(rationale, self._each(score), self.front.scale)
 
     def json_schema(self) -> dict[str, Any] | None:
         """The JSON Schema of a reply, for engines that can hold a judge to it; None where a reply is no JSON."""
-        return self.front.verdict.json_schema(self.front.scale, ())
+        return self.front.verdict.json_schema(self.front.scale, tuple(self.front.aspects))
+
+    def _each(self, score: float) -> dict[str | None, float]:
+        return dict.fromkeys(self.front.aspects or (None,), score)
 
     def _own_words(self, text: str) -> str:
         own, opened, closed = self._echoes

@@ -40,6 +40,7 @@ def test_show(command: Command, tmp_path: Path) -> None:
     found = json.loads(command("rubrics", "show", "additive_5pt", "--json")[1])
     assert (found["form"], found["example"], found["json_schema"]) == ("line", "Score: 5", None)
     assert found["scale"] == {"min": 0, "max": 5}
+    assert "Helpful (weight 2), Honest (weight 1)" in command("rubrics", "show", "aspects_5pt")[1]
 
 
 def test_show_of_what_is_not_there(command: Command) -> None:
@@ -51,7 +52,7 @@ def test_show_of_what_is_not_there(command: Command) -> None:
 def test_check_of_all_that_come_along(command: Command) -> None:
     code, out, err = command("rubrics", "check")
     assert (code, out) == (0, "")
-    assert "additive_5pt, faults_5pt_json" in err
+    assert "additive_5pt, aspects_5pt, checklist, faults_5pt_json" in err
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,11 @@ def test_every_rubrics_golden_reply_is_read(name: str) -> None:
     front = rubric.front
     assert front.name == rubric.path.stem
     assert faults(rubric) == []
-    assert rubric.read(front.golden.reply) == front.golden.score
+    assert rubric.read(front.golden.reply).score == front.golden.score
     for score in front.scale.scores:
-        assert rubric.read(rubric.verdict(score)) == rubric.read(rubric.reply("It is so.", score)) == score
-    assert rubric.read(rubric.body) is None
+        assert rubric.read(rubric.verdict(score)) == rubric.read(rubric.reply("It is so.", score))
+        assert rubric.read(rubric.verdict(score)).score == score
+    assert rubric.read(rubric.body).score is None
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -151,6 +152,10 @@ def test_tags_with_digits_are_the_templates_own_too(tmp_path: Path) -> None:
         (("inputs: [prompt, response]", "inputs: 3"), "inputs: "),
         (('verdict: "Score: {{ score }}"', 'verdict: "Score"'), r"verdict\.line: .*has nothing; expected score"),
         (('verdict: "Score: {{ score }}"', 'verdict: "Score: {{ points }}"'), r"verdict\.line: .*has points"),
+        (("verdict:", "aspects: {honest: 1}\nverdict:"), "two aspects or more"),
+        (("verdict:", "aspects: {Kind: 1, kind : 2}\nverdict:"), "each with another name"),
+        (("verdict:", "aspects: {kind: 1, honest: 0}\nverdict:"), r"aspects\.honest: "),
+        (("verdict:", "aspects: {kind: 1, honest: 1}\nverdict:"), "where the rubric names aspects"),
         (("name: additive_5pt", "name: [unclosed"), "front matter is not YAML"),
         (("name: additive_5pt", "name: 2024-13-45"), "front matter is not YAML"),
         (("name: additive_5pt", "- a list"), "front matter is not YAML"),

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from selfreward.errors import TemplateError
+from selfreward.errors import ConfigError, TemplateError
 from selfreward.judges.expected import ExpectedConfig
 from selfreward.judges.protocol import Judge
 from selfreward.judges.rubric_check import faults
@@ -37,6 +37,11 @@ class JudgeConfig(Frozen):
         rubric = load_rubric(self.rubric)
         if wrong := faults(rubric):
             raise TemplateError("\n".join(wrong))
+        if rubric.front.aspects and isinstance(self.method, ExpectedConfig):
+            raise ConfigError(
+                f"judge.method.type=expected looks at one score, and {rubric.path} asks for one of each aspect; use "
+                "judge.method.type=sampled, or another rubric"
+            )
         return rubric
 
 

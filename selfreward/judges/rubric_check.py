@@ -18,14 +18,14 @@ def faults(rubric: Rubric) -> list[str]:
     front, found = rubric.front, []
     if set(front.inputs) != INPUTS:
         found.append(f"inputs: found {', '.join(front.inputs)}; a judge fills in prompt and response")
-    unread = [score for score in front.scale.scores if rubric.read(rubric.verdict(score)) != score]
+    unread = [score for score in front.scale.scores if rubric.read(rubric.verdict(score)).score != score]
     if unread:
         written = rubric.verdict(unread[0])
         found.append(
             f"verdict: {written!r} cannot be read back as {unread[0]}; expected a label, a colon and the score at the "
             'end, such as "Score: {{ score }}", and a scale whose scores it can give'
         )
-    score = rubric.read(front.golden.reply)
+    score = rubric.read(front.golden.reply).score
     if score is None or not math.isclose(score, front.golden.score):
         read = "nothing" if score is None else f"{score:g}"
         found.append(
@@ -44,6 +44,8 @@ class RubricInfo(Frozen):
     hash: str
     inputs: tuple[str, ...]
     scale: Scale
+    aspects: dict[str, float]
+    """With their weights."""
     form: str
     """How a verdict is written: line, json or letter."""
     example: str
@@ -78,6 +80,7 @@ def describe(rubric: Rubric) -> RubricInfo:
         hash=rubric.hash,
         inputs=front.inputs,
         scale=front.scale,
+        aspects=front.aspects,
         form=front.verdict.type,
         example=rubric.verdict(front.scale.max),
         golden=front.golden,

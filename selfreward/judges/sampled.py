@@ -11,7 +11,7 @@ from selfreward.engines.protocol import Answer, Engine, Request, Sampling
 from selfreward.judges.asking import ask, questions
 from selfreward.judges.protocol import Candidate, Judge
 from selfreward.reasoning import split_reasoning
-from selfreward.records import EFTSeed, Frozen, Judgment, Message, NotInKey, content_id, derive_seed
+from selfreward.records import AspectScore, EFTSeed, Frozen, Judgment, Message, NotInKey, content_id, derive_seed
 from selfreward.templates import Rubric
 
 
@@ -43,6 +43,7 @@ class _Sample:
     number: int
     raws: list[str] = field(default_factory=list)
     score: float | None = None
+    aspects: tuple[AspectScore, ...] | None = None
 
 
 class SampledJudge:
@@ -93,7 +94,8 @@ class SampledJudge:
                 _, own_words = split_reasoning(completion.text, self._reasoning_tags)
                 sample.raws.append(completion.text)
                 cut_off = completion.finish_reason == "length" and not completion.text[-1:].isspace()
-                sample.score = self._rubric.read(own_words, cut_off)
+                reading = self._rubric.read(own_words, cut_off)
+                sample.score, sample.aspects = reading.score, reading.aspects
         return answer.prompt_tokens
 
     def _judgment(
@@ -107,6 +109,7 @@ class SampledJudge:
             rubric=self._rubric.label,
             sample=sample.number,
             score=sample.score,
+            aspects=sample.aspects,
             raw=sample.raws[-1] if sample.raws else "",
             unreadable=tuple(sample.raws[:-1]),
             shortened=shortened,

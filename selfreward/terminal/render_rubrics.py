@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def rubrics(found: Sequence[RubricInfo]) -> Table:
     """One line a rubric."""
-    rows = [(info.label, f"{info.scale.min} to {info.scale.max}", info.form, info.example) for info in found]
+    rows = [
+        (info.label, f"{info.scale.min} to {info.scale.max}", info.form, " ".join(info.example.split()))
+        for info in found
+    ]
     return table(("rubric", "scale", "form", "highest verdict"), rows)
 
 
@@ -34,6 +37,7 @@ def _parts(info: RubricInfo) -> Iterator[RenderableType]:
         ("file", info.path),
         ("inputs", ", ".join(info.inputs)),
         ("scale", f"whole scores from {info.scale.min} to {info.scale.max}"),
+        ("aspects", ", ".join(f"{name} (weight {weight:g})" for name, weight in info.aspects.items()) or "none"),
         ("verdict", f"{info.form}, such as {info.example}"),
         ("golden", f"is read as {info.golden.score:g}:"),
     ):

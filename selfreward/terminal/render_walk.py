@@ -94,6 +94,8 @@ def _judgment(judgment: Judgment, asked_about: bool) -> Iterator[RenderableType]
         about.append("response shortened for the judge")
     yield Indented(f"{judgment.id}: {verdict}{_MARK if asked_about else ''}", 6, "bold" if asked_about else "cyan")
     yield Indented(", ".join(about), 8)
+    if judgment.aspects is not None:
+        yield Indented(", ".join(f"{aspect.name} {aspect.score:g}" for aspect in judgment.aspects), 8)
     if judgment.distribution is not None:
         shares = "  ".join(f"{p:.3f}" for p in judgment.distribution)
         mass = "" if judgment.mass is None else f"; {judgment.mass:.3f} of all probability is on scores"

@@ -163,7 +163,7 @@ def test_the_example_ends_with_rationale_and_verdict(score: int) -> None:
     messages = SampledJudge(SampledConfig(), RUBRIC, ("<think>", "</think>")).example(seed)
     assert messages[:-1] == ask(RUBRIC, "Why?", "So.")
     assert (messages[-1].role, messages[-1].content) == ("assistant", f"It is.\nScore: {score}")
-    assert RUBRIC.read(messages[-1].content) == score
+    assert RUBRIC.read(messages[-1].content).score == score
 
 
 @pytest.mark.parametrize(("end", "score"), [("Score: 4", None), ("Score: 4\n", 4.0), ("**Score: 4**", 4.0)])
@@ -183,3 +183,14 @@ def test_a_rubric_may_ask_for_json(chat: Chat, fake_engine: Any) -> None:
     assert (judgment.score, judgment.unreadable) == (4.0, (texts[0],))
     seed = EFTSeed(id="e", instruction="Why?", response="So.", rationale=" It is.\n", score=4.0, line=1)
     assert judge.example(seed)[-1].content == '{"rationale": "It is.", "score": 4}'
+
+
+def test_the_scores_of_aspects_are_kept(chat: Chat, fake_engine: Any) -> None:
+    rubric = load_rubric("aspects_5pt")
+    judge = SampledJudge(SampledConfig(samples=2, retries=0), rubric, ("<think>", "</think>"))
+    engine = fake_engine(chat, write=scripted("Helpful: 3\nHonest: 5\nHarmless: 1", "Helpful: 3\nHonest: 5"))
+    whole, part = judge.judge([candidate()], engine, "M1", 0)
+    assert whole.score == 3
+    assert whole.aspects is not None
+    assert [(a.name, a.score) for a in whole.aspects] == [("Helpful", 3), ("Honest", 5), ("Harmless", 1)]
+    assert (part.score, part.aspects) == (None, None)

@@ -21,6 +21,7 @@ def rubric(group: dict[str, Any]) -> Rubric:
         "golden": {"reply": "", "score": 0},
         "scale": group["scale"],
         "verdict": group["verdict"],
+        "aspects": group.get("aspects", {}),
     }
     return Rubric(Path("corpus.md"), RubricFrontMatter.model_validate(front), _WORDS, "0" * 64)
 
@@ -28,7 +29,7 @@ def rubric(group: dict[str, Any]) -> Rubric:
 @pytest.mark.parametrize(("group", "reply", "score"), CASES)
 def test_reading(group: dict[str, Any], reply: str, score: float | None) -> None:
     _, own_words = split_reasoning(reply, ("<think>", "</think>"))
-    assert rubric(group).read(own_words) == score
+    assert rubric(group).read(own_words).score == score
 
 
 def test_the_corpus_is_long_and_has_no_doubles() -> None:
@@ -41,9 +42,9 @@ def test_the_corpus_is_long_and_has_no_doubles() -> None:
 def test_a_reply_that_was_cut_off_after_a_digit_is_unreadable() -> None:
     by_verdict = {str(group["verdict"]): rubric(group) for group in CORPUS}
     ten = by_verdict["Rating: [[{{ score }}]]"]
-    assert ten.read("Rating: 1") == 1
-    assert ten.read("Rating: 1", cut_off=True) is None
-    assert ten.read("Rating: [[1]]", cut_off=True) == 1
-    assert ten.read("Rating: [[10]]\nBecause it is", cut_off=True) == 10
+    assert ten.read("Rating: 1").score == 1
+    assert ten.read("Rating: 1", cut_off=True).score is None
+    assert ten.read("Rating: [[1]]", cut_off=True).score == 1
+    assert ten.read("Rating: [[10]]\nBecause it is", cut_off=True).score == 10
     line = by_verdict["Score: {{ score }}"]
-    assert line.read("Score: 3\nOr rather\nScore: 4", cut_off=True) is None
+    assert line.read("Score: 3\nOr rather\nScore: 4", cut_off=True).score is None
