@@ -78,7 +78,7 @@ class RunConfig(Frozen):
     """Candidate responses."""
     judge: JudgeConfig = JudgeConfig()
     """LLM-as-a-Judge."""
-    pairs: PairRuleConfig = BestWorstConfig()
+    pairs: PairRuleConfig = Field(default_factory=BestWorstConfig)
     """Preference pairs."""
     dpo: DPOConfig = DPOConfig()
     """Preference training."""
@@ -100,6 +100,8 @@ class RunConfig(Frozen):
                 f"engine.type={self.engine.type} answers as one fixed model and cannot become M1, M2, …: give it to "
                 "prompts.model.engine or judge.model.engine, and the policy an engine of its own"
             )
+        if problem := self.pairs.problem(self.iterations):
+            raise ValueError(problem)
         for part in ("sft", "dpo"):
             optimiser: OptimiserConfig = getattr(self, part)
             micro = min(optimiser.micro_batch_size, optimiser.batch_size)

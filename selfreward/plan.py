@@ -137,14 +137,15 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
         most_tokens_written=candidates * config.responses.max_tokens,
         most_bytes=candidates * config.responses.max_tokens * _BYTES_A_TOKEN,
     )
-    pair_bytes = count * 2 * config.responses.max_tokens * _BYTES_A_TOKEN
-    trained = count * 2 * (prompt + answer)
+    pairs = config.pairs.most_pairs(count, config.responses.n)
+    pair_bytes = pairs * 2 * config.responses.max_tokens * _BYTES_A_TOKEN
+    trained = pairs * 2 * (prompt + answer)
     return [
         prompts,
         responses,
         _judging(config, eft, candidates, prompt + answer),
-        StagePlan(stage="pairs", rows=count, most_rows=count, most_bytes=pair_bytes),
-        _training("adapter", config.dpo, count, count, trained, adapter),
+        StagePlan(stage="pairs", rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
+        _training("adapter", config.dpo, pairs, pairs, trained, adapter),
     ]
 
 

@@ -130,6 +130,13 @@ class Response(Record):
     model: str
 
 
+class AspectScore(Frozen):
+    """What a judgment says of one aspect."""
+
+    name: str
+    score: float
+
+
 class Judgment(Record):
     """One verdict. An unreadable verdict has ``score=None`` and keeps its raw text."""
 
@@ -142,6 +149,8 @@ class Judgment(Record):
     sample: int
     """0 … K-1 among the response's judgments."""
     score: float | None
+    aspects: tuple[AspectScore, ...] | None = None
+    """What the score is the weighted mean of, where the rubric has aspects."""
     raw: str
     """The judge's own new text."""
     unreadable: tuple[str, ...] = ()

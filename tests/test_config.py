@@ -12,6 +12,8 @@ from selfreward.config import RunConfig, changed_settings, load_config, make_con
 from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError
 from selfreward.judges.sampled import SampledConfig
+from selfreward.pair_rules.best_random import BestRandomConfig
+from selfreward.pair_rules.best_worst import BestWorstConfig
 from selfreward.resources import find, names
 
 SMALL = {"model": "some/model", "seeds": {"ift": "ift.jsonl"}}
@@ -234,6 +236,21 @@ def test_more_readable_verdicts_than_the_judge_gives_are_refused(tmp_path: Path)
     with pytest.raises(ConfigError, match=r"pairs\.min_readable=2, but judge\.method gives 1 a response"):
         load_config(recipe(tmp_path), ["judge.method=expected", "pairs.min_readable=2"])
     assert load_config(recipe(tmp_path), ["judge.method.samples=2", "pairs.min_readable=2"]).pairs.min_readable == 2
+
+
+def test_a_pair_rule_is_best_worst_where_no_type_is_said(tmp_path: Path) -> None:
+    assert load_config(recipe(tmp_path), ["pairs.min_margin=0.5"]).pairs == BestWorstConfig(min_margin=0.5)
+    random = load_config(recipe(tmp_path), ["pairs=best_random"]).pairs
+    assert random == load_config(recipe(tmp_path), ["pairs.type=best_random"]).pairs == BestRandomConfig()
+    with pytest.raises(ConfigError, match=r"pairs\.best_random\.rho: no such setting"):
+        load_config(recipe(tmp_path), ["pairs.rho=0.1", "pairs.type=best_random"])
+
+
+def test_a_rho_for_each_iteration(tmp_path: Path) -> None:
+    rhos = ["pairs.type=length_controlled", "pairs.rho=[0.0, 0.2]"]
+    assert load_config(recipe(tmp_path), rhos, iterations=2).pairs.at(2).rho == 0.2
+    with pytest.raises(ConfigError, match=r"pairs\.rho has 2 values for 3 iterations; give each one"):
+        load_config(recipe(tmp_path), rhos, iterations=3)
 
 
 def test_deep_nesting_is_no_traceback(tmp_path: Path) -> None:

@@ -42,17 +42,29 @@ def test_special_settings_exist(script: ModuleType) -> None:
     assert {path for path, _ in script.settings()} >= script.BY_CONTENT
 
 
-@pytest.mark.parametrize(("method", "engine"), [("expected", "transformers"), ("sampled", "vllm")])
-def test_keys_hold_what_the_page_says(script: ModuleType, method: str, engine: str) -> None:
-    data = {"model": "some/model", "seeds": SEEDS, "judge": {"method": {"type": method}}, "engine": {"type": engine}}
-    config = make_config(data, {}, "test")
+@pytest.mark.parametrize(
+    ("method", "engine", "rule"),
+    [
+        ("expected", "transformers", "best_worst"),
+        ("sampled", "transformers", "best_worst"),
+        ("sampled", "vllm", "length_controlled"),
+        ("sampled", "vllm", "all_pairs"),
+        ("sampled", "vllm", "best_random"),
+        ("sampled", "vllm", "top_margin"),
+    ],
+)
+def test_keys_hold_what_the_page_says(script: ModuleType, method: str, engine: str, rule: str) -> None:
+    data = {"model": "some/model", "seeds": SEEDS, "judge": {"method": {"type": method}}, "pairs": {"type": rule}}
+    config = make_config(data, {"engine.type": engine}, "test")
     held = {path for key in _keys_of_a_run(config) for path in _dotted(key)}
     chosen = {f"judge.method.{name}" for name in type(config.judge.method).model_fields}
+    chosen |= {f"pairs.{name}" for name in type(config.pairs).model_fields}
     chosen |= {f"engine.{name}" for name in type(config.engine).model_fields}
+    several = ("judge.method.", "pairs.", "engine.")
     said = {
         path
         for path, field in script.settings()
-        if script.key_of(path, field) == "yes" and (path in chosen or not path.startswith(("judge.method.", "engine.")))
+        if script.key_of(path, field) == "yes" and (path in chosen or not path.startswith(several))
     }
     assert held == said
 

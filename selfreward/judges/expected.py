@@ -16,7 +16,6 @@ from selfreward.engines.protocol import Answer, Ask, Asking, Capability, NextTok
 from selfreward.errors import EngineError
 from selfreward.judges.asking import ask, questions
 from selfreward.judges.protocol import Candidate, Judge, Listener
-from selfreward.judges.verdict import verdict_line
 from selfreward.records import EFTSeed, Frozen, Judgment, Message, content_id
 from selfreward.templates import Rubric
 
@@ -58,7 +57,7 @@ class ExpectedJudge:
 
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:
         """The rubric's words, answered by the verdict alone, as the prefill will open it."""
-        target = verdict_line(self._rubric.front.verdict, seed.score)
+        target = self._rubric.verdict(seed.score)
         return (*ask(self._rubric, seed.instruction, seed.response), Message(role="assistant", content=target))
 
     def _judgment(self, candidate: Candidate, answer: Answer, shortened: bool, model: str) -> Judgment:
@@ -94,7 +93,7 @@ def score_tokens(chat: Chat, rubric: Rubric) -> tuple[tuple[int, ...], list[int]
         EngineError: a score of the scale is not one token of this model's vocabulary.
     """
     question = Message(role="user", content="?")
-    lines = [verdict_line(rubric.front.verdict, score) for score in rubric.front.scale.scores]
+    lines = [rubric.verdict(score) for score in rubric.front.scale.scores]
     chats = [(question, Message(role="assistant", content=line)) for line in lines]
     targets = [ids[start:] for ids, start in chat.encode_targets(chats)]
     columns = list(zip(*targets, strict=False))

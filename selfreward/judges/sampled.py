@@ -10,9 +10,8 @@ from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Answer, Ask, Asking, Capability, Request, Sampling
 from selfreward.judges.asking import ask, questions
 from selfreward.judges.protocol import Candidate, Judge, Listener
-from selfreward.judges.verdict import read_score, verdict_line
 from selfreward.reasoning import split_reasoning
-from selfreward.records import EFTSeed, Frozen, Judgment, Message, NotInKey, content_id, derive_seed
+from selfreward.records import AspectScore, EFTSeed, Frozen, Judgment, Message, NotInKey, content_id, derive_seed
 from selfreward.templates import Rubric
 
 
@@ -44,6 +43,7 @@ class _Sample:
     number: int
     raws: list[str] = field(default_factory=list)
     score: float | None = None
+    aspects: tuple[AspectScore, ...] | None = None
 
 
 class SampledJudge:
@@ -87,14 +87,18 @@ class SampledJudge:
 
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:
         """The rubric's words, answered by the rationale and then the verdict."""
-        verdict = verdict_line(self._rubric.front.verdict, seed.score)
-        target = Message(role="assistant", content=f"{seed.rationale.strip()}\n{verdict}")
+        target = Message(role="assistant", content=self._rubric.reply(seed.rationale, seed.score))
         return (*ask(self._rubric, seed.instruction, seed.response), target)
 
     def _sampling(self, n: int, seed: int) -> Sampling:
         config = self._config
         return Sampling(
-            max_tokens=config.max_tokens, n=n, temperature=config.temperature, top_p=config.top_p, seed=seed
+            max_tokens=config.max_tokens,
+            n=n,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            seed=seed,
+            json_schema=self._rubric.json_schema(),
         )
 
     def _read(self, samples: Sequence[_Sample], answer: Answer) -> None:
@@ -102,7 +106,9 @@ class SampledJudge:
             for sample, completion in zip(samples, answer.completions, strict=True):
                 _, own_words = split_reasoning(completion.text, self._reasoning_tags)
                 sample.raws.append(completion.text)
-                sample.score = read_score(own_words, self._rubric.front.verdict, self._rubric.front.scale)
+                cut_off = completion.finish_reason == "length" and not completion.text[-1:].isspace()
+                reading = self._rubric.read(own_words, cut_off)
+                sample.score, sample.aspects = reading.score, reading.aspects
 
     def _judgment(
         self, candidate: Candidate, sample: _Sample, prompt_tokens: int, shortened: bool, model: str
@@ -115,6 +121,7 @@ class SampledJudge:
             rubric=self._rubric.label,
             sample=sample.number,
             score=sample.score,
+            aspects=sample.aspects,
             raw=sample.raws[-1] if sample.raws else "",
             unreadable=tuple(sample.raws[:-1]),
             shortened=shortened,

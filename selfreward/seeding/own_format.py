@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from selfreward.readings.scale import Scale
 from selfreward.records import EFTSeed, IFTSeed, Message, content_id
 from selfreward.seeding.rows import RowError, chat_field, in_turn, read_rows, text_field
-from selfreward.templates import Scale
 
 _IFT_SHAPES = (
     frozenset({"instruction", "response"}),

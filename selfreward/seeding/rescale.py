@@ -4,9 +4,9 @@ import math
 from collections import Counter
 
 from selfreward.errors import SeedError
+from selfreward.readings.scale import Scale
 from selfreward.records import Frozen
 from selfreward.seeding.formats.base import Format, Reject
-from selfreward.templates import Scale
 
 
 class Rescale(Frozen):

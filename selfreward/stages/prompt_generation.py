@@ -14,12 +14,13 @@ from selfreward.engines.chat import Chat
 from selfreward.engines.driver import ask
 from selfreward.engines.protocol import Completion, Engine, Request, Sampling
 from selfreward.errors import StageError
+from selfreward.placeholders import fill
 from selfreward.records import Frozen, IFTSeed, Message, NotInKey, Prompt, content_id, derive_seed
 from selfreward.seeding.prompt_file import read_prompts
 from selfreward.stages.prompt_cleaning import clean
 from selfreward.stages.prompt_filters import FilterConfig, PromptFilter
 from selfreward.stages.shard import Shard
-from selfreward.templates import PromptTemplate, fill
+from selfreward.templates import PromptTemplate
 
 VERSION = 1
 _MOST_AT_ONCE = 512

@@ -178,28 +178,23 @@ def build_pairs(
     responses: Stored[Response],
     judgments: Stored[Judgment],
 ) -> Stored[PreferencePair]:
-    """Best against worst, where there is a difference worth learning."""
-    tags = s.config.model.reasoning_tags
+    """Chosen and rejected by the recipe's rule, where there is a difference worth learning."""
+    tags, t = s.config.model.reasoning_tags, it.manifest.iteration
+    rule = s.config.pairs.at(t)
+    seed = derive_seed(s.config.seed, t, "pairs")
 
     def work(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
-        by_prompt = Grouped(responses.records(), lambda r: r.prompt_id)
-        judged = Grouped(judgments.records(), lambda j: j.prompt_id)
+        def parts(start: int) -> Iterator[tuple[list[Prompt], list[Response], list[Judgment]]]:
+            return _with_their_records(prompts, responses, judgments, start, s.config.shard_size)
 
-        def build(part: Sequence[Prompt]) -> Shard[PreferencePair]:
-            own_answers = [r for prompt in part for r in by_prompt.take(prompt.id)]
-            own_verdicts = [j for prompt in part for j in judged.take(prompt.id)]
-            return pairing.build_pairs(part, own_answers, own_verdicts, s.config.pairs, s.chat, tags)
+        kept = None
+        if rule.looks_at_all:
+            margins = [pairing.widest_margins(*part, rule, s.chat, seed) for part in parts(0)]
+            kept = rule.keep({prompt: margin for found in margins for prompt, margin in found.items()})
+        for part in parts(stored.entry.inputs_done):
+            yield pairing.build_pairs(*part, rule, s.chat, tags, seed, kept)
 
-        every = list(prompts.records())
-        done = stored.entry.inputs_done
-        for prompt in every[:done]:
-            by_prompt.take(prompt.id)
-            judged.take(prompt.id)
-        for start in range(done, len(every), s.config.shard_size):
-            yield build(every[start : start + s.config.shard_size])
-        by_prompt.close()
-        judged.close()
-
+    settings: dict[str, Any] = {"pairs": key_settings(rule), "model": {"reasoning_tags": list(tags)}}
     return s.run_stage(
         it,
         Stage(
@@ -207,10 +202,28 @@ def build_pairs(
             PreferencePair,
             StageKey(
                 version=pairing.VERSION,
-                settings={"pairs": key_settings(s.config.pairs), "model": {"reasoning_tags": list(tags)}},
+                settings={**settings, "seed": s.config.seed} if rule.seeded else settings,
                 inputs={**model_inputs(s), **made_from(it, "prompts", "responses", "judgments")},
             ),
             total=prompts.entry.rows,
         ),
         work,
     )
+
+
+def _with_their_records(
+    prompts: Stored[Prompt], responses: Stored[Response], judgments: Stored[Judgment], start: int, size: int
+) -> Iterator[tuple[list[Prompt], list[Response], list[Judgment]]]:
+    """Prompts from ``start`` on, ``size`` at a time, with their responses and judgments; read as they are needed."""
+    by_prompt = Grouped(responses.records(), lambda r: r.prompt_id)
+    judged = Grouped(judgments.records(), lambda j: j.prompt_id)
+    every = list(prompts.records())
+    for prompt in every[:start]:
+        by_prompt.take(prompt.id)
+        judged.take(prompt.id)
+    for first in range(start, len(every), size):
+        part = every[first : first + size]
+        answers = [r for prompt in part for r in by_prompt.take(prompt.id)]
+        yield part, answers, [j for prompt in part for j in judged.take(prompt.id)]
+    by_prompt.close()
+    judged.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from selfreward.config import RunConfig
-from selfreward.errors import SeedError
+from selfreward.errors import ConfigError, SeedError
 from selfreward.judges import build_judge
 from selfreward.records import EFTSeed, Example, IFTSeed, Record, derive_seed
 from selfreward.seeding.own_format import read_eft, read_ift
@@ -24,8 +24,15 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
 
     Raises:
         SeedError: with the bad rows of both.
+        ConfigError: EFT seeds, and a rubric whose judgments they do not show.
     """
-    scale = config.judge.load_rubric().front.scale
+    rubric = config.judge.load_rubric()
+    scale = rubric.front.scale
+    if rubric.front.aspects and config.seeds.eft:
+        raise ConfigError(
+            f"seeds.eft: {config.seeds.eft} has one score a response, and the rubric {rubric.path} asks for aspects; "
+            "leave seeds.eft out, or use a rubric with one score"
+        )
     errors: list[str] = []
 
     def read(path: str | None, reader: Callable[[Path], list[R]]) -> list[R]:

@@ -12,10 +12,10 @@ import pytest
 from fixture_run import Command
 
 from selfreward.commands import seeds_import
+from selfreward.readings.scale import Scale
 from selfreward.seeding.own_format import read_eft, read_ift
 from selfreward.seeding.ranked import read_ranked
 from selfreward.storage.durable import TEMPORARY
-from selfreward.templates import Scale
 
 ALPACA = [{"instruction": f"u{i}", "input": "", "output": f"a{i}", "id": i} for i in range(3)]
 JUDGED = [{"prompt": "u", "response": str(i), "score": i, "rationale": "r"} for i in (1, 5)]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from seed_imports import Import, Imported, Row, source_of
 
+from selfreward.readings.scale import Scale
 from selfreward.records import EFTSeed, IFTSeed, Ranked
 from selfreward.seeding.formats.base import LeftOut, Target
 from selfreward.seeding.importing import Conversion, Options
@@ -16,7 +17,6 @@ from selfreward.seeding.own_format import read_eft, read_ift
 from selfreward.seeding.ranked import read_ranked
 from selfreward.seeding.recognising import recognise
 from selfreward.seeding.rescale import Rescale, rescale
-from selfreward.templates import Scale
 
 FIVE = Scale(min=0, max=5)
 

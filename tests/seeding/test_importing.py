@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from seed_imports import Import, source_of
 
 from selfreward.errors import SeedError
+from selfreward.readings.scale import Scale
 from selfreward.seeding.formats import FORMATS
 from selfreward.seeding.formats.base import Format, LeftOut, Numbered, Target
 from selfreward.seeding.importing import Conversion, Options
@@ -19,7 +20,6 @@ from selfreward.seeding.own_format import read_eft, read_ift
 from selfreward.seeding.ranked import read_ranked
 from selfreward.seeding.rescale import Rescale
 from selfreward.seeding.sources.base import Source
-from selfreward.templates import Scale
 
 FIVE = Scale(min=0, max=5)
 

@@ -10,9 +10,9 @@ import pytest
 from rapidfuzz.distance import Indel
 
 from selfreward.errors import SeedError
+from selfreward.readings.scale import Scale
 from selfreward.resources import find
 from selfreward.seeding.own_format import read_eft, read_ift
-from selfreward.templates import Scale
 
 FIVE = Scale(min=0, max=5)
 EFT_ROW = {"instruction": "Why?", "response": "So.", "rationale": "Because.", "score": 3}

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from selfreward.errors import SeedError
+from selfreward.readings.scale import Scale
 from selfreward.seeding.formats import FORMATS
 from selfreward.seeding.formats.base import Reject
 from selfreward.seeding.rescale import Rescale, in_words, rescale
-from selfreward.templates import Scale
 
 FIVE = Scale(min=0, max=5)
 BY_NAME = {form.name: form for form in FORMATS}
