@@ -1,11 +1,20 @@
-"""A real HTTP server on a loopback port that answers as a test tells it to."""
+"""A real HTTP server on a loopback port that answers as a test tells it to, and engines that ask it."""
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from selfreward.engines.loading import ModelConfig
+from selfreward.engines.protocol import Answer, EngineRoom, Request, Sampling
+from selfreward.engines.server import ServerConfig
+from selfreward.engines.server_engine import ServerEngine
+from selfreward.records import Message
 
 
 @dataclass(frozen=True)
@@ -103,3 +112,96 @@ def completed(text: str, token_ids: list[int] | None = None, finish_reason: str 
     return Reply(
         {"choices": [{"index": 0, "text": text, "token_ids": token_ids, "finish_reason": finish_reason, **more}]}
     )
+
+
+MODEL = ModelConfig(name="judge-large")
+KEY = "sk-Very.Secret-0123456789"
+HOW = Sampling(max_tokens=8)
+PATIENCE = 30.0
+"""Seconds after which a test that waits has failed; never waited for where all is well."""
+
+Start = Callable[[Script], ScriptedEndpoint]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts endpoints, and closes them after the test."""
+    running: list[ScriptedEndpoint] = []
+
+    def make(script: Script) -> ScriptedEndpoint:
+        running.append(ScriptedEndpoint(script))
+        return running[-1]
+
+    yield make
+    for endpoint in running:
+        endpoint.close()
+
+
+class Opened:
+    """An engine on an endpoint, its pauses taken without waiting, and what it told the user."""
+
+    def __init__(self, url: str, directory: Path, model: ModelConfig = MODEL, **settings: Any) -> None:
+        self.pauses: list[float] = []
+        self.said: list[str] = []
+        self.config = ServerConfig(url=url, **settings)
+        engine = self.config.open(model, EngineRoom(directory, self.said.append), self._sleep)
+        assert isinstance(engine, ServerEngine)
+        self.engine = engine
+
+    async def _sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+Open = Callable[..., Opened]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Open]:
+    """Opens engines, and closes them after the test."""
+    running: list[Opened] = []
+
+    def make(endpoint: ScriptedEndpoint, **settings: Any) -> Opened:
+        running.append(Opened(endpoint.url, tmp_path, **settings))
+        return running[-1]
+
+    yield make
+    for one in running:
+        one.engine.close()
+
+
+def user(text: str) -> Request:
+    return Request((Message(role="user", content=text),))
+
+
+def echo(asked: Asked) -> Reply:
+    return written(f"<{asked.body['messages'][-1]['content']}>")
+
+
+def texts(answers: list[Answer]) -> list[list[str]]:
+    return [[c.text for c in answer.completions] for answer in answers]
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("ENDPOINT_KEY", f" {KEY}\n")
+    return KEY
+
+
+def answers_models(script: Script, **card: Any) -> Script:
+    """The script, behind a list of models as vLLM gives it."""
+    models = {"object": "list", "data": [{"id": MODEL.name, **card}]}
+    return lambda asked: Reply(models) if asked.method == "GET" else script(asked)
+
+
+Completions = Callable[..., tuple[ScriptedEndpoint, Opened]]
+
+
+@pytest.fixture
+def completions(start: Start, opened: Open, builtin_model: Path) -> Completions:
+    """An endpoint that is handed token ids, with the real tokenizer, and an engine on it."""
+
+    def make(script: Script, *, card: dict[str, Any] | None = None, **settings: Any) -> tuple[ScriptedEndpoint, Opened]:
+        endpoint = start(answers_models(script, **(card or {})))
+        return endpoint, opened(endpoint, api="completions", tokenizer=str(builtin_model), **settings)
+
+    return make
