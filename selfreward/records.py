@@ -77,6 +77,28 @@ class EFTSeed(Record):
     line: int
 
 
+class Ranked(Record):
+    """One of a prompt's responses and how good people found it; one row of a file of ranked responses.
+
+    ``rank`` or ``quality`` is there, or both.
+    """
+
+    prompt_id: str
+    messages: tuple[Message, ...]
+    """What was responded to, up to the user's turn."""
+    response: str
+    rank: int | None
+    """0 is the prompt's best response."""
+    quality: float | None
+    """Higher is better; the scale is the source's own."""
+    line: int
+
+    @property
+    def prompt(self) -> str | None:
+        """The prompt's text where it is one user turn; None for a longer conversation."""
+        return self.messages[0].content if len(self.messages) == 1 else None
+
+
 class Prompt(Record):
     """A new prompt. ``few_shot_ids`` are the seeds and prompts that it was shown after; empty for one from a file."""
 

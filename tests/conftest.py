@@ -56,6 +56,7 @@ def tiny_model(builtin_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
+        head_dim=32,  # the smallest that vLLM computes on a CPU
         max_position_embeddings=2048,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,

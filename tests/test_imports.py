@@ -95,6 +95,7 @@ def test_layers_name_nothing_that_is_gone() -> None:
         "from selfreward import RunConfig, load_config, open_run, run",
         "from selfreward.cli import main; main(['--help'])",
         "from selfreward.cli import main; main(['ls', '--runs-dir', 'nowhere'])",
+        "from selfreward.cli import main; main('seeds import seeds/ift.jsonl --as ift --preview 1'.split())",
     ],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:

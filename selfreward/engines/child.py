@@ -19,7 +19,9 @@ _SECONDS_TO_END = 20.0
 _SECONDS_TO_VANISH = 10.0
 _LAST_LINES = 12
 _LONGEST_LINE = 300
-_ERROR = re.compile(r"((?<!EngineDead)(?<!EngineGenerate)\b[\w.]*(?:Error|Exception): .+)")
+_ERROR = re.compile(r"(\b[\w.]*(?:Error|Exception): .+)")
+_CONSEQUENCES = ("EngineDeadError", "EngineGenerateError")
+"""How vLLM says that another of its processes has failed."""
 
 
 class Child:
@@ -59,6 +61,8 @@ class Child:
 
     def end(self, *, at_once: bool = False) -> None:
         """End it and everything it started; returns when they are gone."""
+        if self._process.returncode is not None:
+            return
         with contextlib.suppress(OSError):
             self.connection.close()  # it takes this for its cue
         if not at_once:
@@ -79,7 +83,8 @@ class Child:
     def cause(self) -> str:
         """The last error that it printed and that is not the consequence of another; empty where there is none."""
         found = [match[1] for line in self._printed() if (match := _ERROR.search(line))]
-        return found[-1][:_LONGEST_LINE] if found else ""
+        causes = [line for line in found if not any(word in line for word in _CONSEQUENCES)]
+        return causes[-1][:_LONGEST_LINE] if causes else ""
 
     def _printed(self) -> list[str]:
         with self.log.open("rb") as file:

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from selfreward.records import EFTSeed, IFTSeed, Message, content_id
-from selfreward.seeding.rows import RowError, checked_text, read_rows, text_field
+from selfreward.seeding.rows import RowError, chat_field, in_turn, read_rows, text_field
 from selfreward.templates import Scale
 
 _IFT_SHAPES = (
@@ -51,19 +49,9 @@ def _ift(row: dict[str, Any], line: int) -> IFTSeed:
 
 
 def _messages(value: Any) -> tuple[Message, ...]:
-    if not isinstance(value, list) or not value:
-        raise RowError('"messages" is not a list of turns; expected objects with "role" and "content"')
-    try:
-        messages = tuple(Message.model_validate(turn) for turn in value)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        place = ".".join(map(str, wrong["loc"]))
-        raise RowError(f'a turn of "messages": {place or "turn"}: {wrong["msg"]}') from error
-    for message in messages:
-        checked_text(message.content, 'a turn of "messages"')
+    messages = chat_field(value)
     roles = [m.role for m in messages]
-    turns = roles[1:] if roles[0] == "system" else roles
-    if turns != ["user", "assistant"] * (len(turns) // 2) or not turns:
+    if not in_turn(roles) or roles[-1] != "assistant":
         raise RowError(
             f'the roles of "messages" are {", ".join(roles)}; expected an optional system turn, then '
             "user and assistant in turn, the assistant last"

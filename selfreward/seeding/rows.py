@@ -1,11 +1,16 @@
 """Reading JSONL so that every bad row is named: file, line, what is wrong, what was expected."""
 
 import json
-from collections.abc import Callable
+import math
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from selfreward.errors import SeedError
+from selfreward.records import Message
 
 T = TypeVar("T")
 
@@ -25,7 +30,7 @@ def read_rows(path: Path, parse: Callable[[dict[str, Any], int], T]) -> list[T]:
         if not text.strip():
             continue
         try:
-            rows.append(parse(_object(text), line))
+            rows.append(parse(json_object(text), line))
         except RowError as error:
             bad.append(f"{path}:{line}: {error}")
     if bad:
@@ -48,9 +53,42 @@ def checked_text(value: Any, name: str) -> str:
         raise RowError(f"{name} is {type(value).__name__}; expected text")
     if not value.strip():
         raise RowError(f"{name} is empty; expected text")
-    if not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise RowError(f"{name} holds half of a surrogate pair, which is no character; expected text")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise RowError(f"{name} holds half of a surrogate pair, which is no character; expected text") from error
     return value
+
+
+def chat_field(value: Any) -> tuple[Message, ...]:
+    """The turns of a row's ``messages``, each with text."""
+    if not isinstance(value, list) or not value:
+        raise RowError('"messages" is not a list of turns; expected objects with "role" and "content"')
+    try:
+        messages = tuple(Message.model_validate(turn) for turn in value)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise RowError(f'a turn of "messages": {place or "turn"}: {wrong["msg"]}') from error
+    for message in messages:
+        checked_text(message.content, 'a turn of "messages"')
+    return messages
+
+
+def finite(value: Any, name: str) -> float:
+    """The value, if it is a number that can be compared."""
+    if not isinstance(value, bool) and isinstance(value, int | float):
+        number = float(value) if abs(value) <= sys.float_info.max else math.inf
+        if math.isfinite(number):
+            return number
+    raise RowError(f"{name} is {value!r}; expected a number")
+
+
+def in_turn(roles: Sequence[str]) -> bool:
+    """Whether a conversation is a system turn if any, then user and assistant in turn, the user first."""
+    turns = roles[1:] if roles[:1] == ["system"] else roles
+    return bool(turns) and all(role == ("user", "assistant")[i % 2] for i, role in enumerate(turns))
 
 
 def _lines(path: Path) -> list[str]:
@@ -62,7 +100,8 @@ def _lines(path: Path) -> list[str]:
         raise SeedError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
 
 
-def _object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
+    """The object that a line holds."""
     try:
         row = json.loads(text)
     except json.JSONDecodeError as error:
