@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from selfreward.engines import AutoConfig, EngineConfig
 from selfreward.engines.loading import ModelConfig
@@ -32,6 +32,7 @@ _PATHS = (
 _NAMES_OR_PATHS = (
     *("judge.rubric", "prompts.template", "model", "model.name"),
     *("prompts.model", "prompts.model.name", "judge.model", "judge.model.name"),
+    *("prompts.model.engine.tokenizer", "judge.model.engine.tokenizer"),
 )
 """Settings that may give a path, relative to the recipe where they begin with a dot; a .md file always is one."""
 _LONGEST_NAME = 200
@@ -49,6 +50,8 @@ class SeedsConfig(Frozen):
 
 class RunConfig(Frozen):
     """Everything a run depends on."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # a key in the wrong place is refused, and must not be shown
 
     name: Annotated[str | None, NotInKey] = None
     """Name of the run's directory; the recipe's file name where not set."""

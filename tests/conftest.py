@@ -18,7 +18,7 @@ from selfreward.errors import ModelError
 from selfreward.models import resolve_model
 from selfreward.resources import find
 
-pytest_plugins = ["fixture_run"]
+pytest_plugins = ["fixture_run", "fixture_endpoint"]
 T = TypeVar("T")
 BUILTIN = "builtin:smollm2-135m-instruct"
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from selfreward.engines.chat import Chat
 from selfreward.errors import ModelError
-from selfreward.models import ModelRef, resolve_model
+from selfreward.models import ModelRef, resolve_model, resolve_tokenizer
 from selfreward.records import Frozen, NotInKey
 
 if TYPE_CHECKING:
@@ -40,13 +40,14 @@ class ModelConfig(Frozen):
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
-def load_chat(config: ModelConfig) -> Chat:
-    """The model's tokenizer and chat template; loads no weights."""
+def load_chat(config: ModelConfig, *, served: bool = False) -> Chat:
+    """The model's tokenizer and chat template; loads no weights, and needs none where the model is served elsewhere."""
     from transformers import AutoTokenizer
 
-    ref = resolve_model(config.name, config.revision)
+    resolve = resolve_tokenizer if served else _weights_too
+    path = resolve(config.name, config.revision)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(ref.path, trust_remote_code=config.trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=config.trust_remote_code)
     except (OSError, ValueError) as error:
         raise ModelError(f"{config.name}: its tokenizer cannot be loaded: {error}") from error
     if config.chat_template is not None:
@@ -59,6 +60,10 @@ def load_chat(config: ModelConfig) -> Chat:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Chat(tokenizer, config.chat_template_kwargs)
+
+
+def _weights_too(name: str, revision: str | None) -> str:
+    return resolve_model(name, revision).path
 
 
 def context_length(config: ModelConfig, at_most: int | None) -> int:

@@ -34,7 +34,7 @@ class Transcriber:
             text=text,
             token_ids=tuple(ids),
             finish_reason="stop" if stopped else "length",
-            special_tokens=self._holds_special(text, written),
+            special_tokens=self.holds_special(text, written),
         )
 
     def _without_padding(self, row: Sequence[int]) -> Sequence[int]:
@@ -44,7 +44,7 @@ class Transcriber:
                 row = row[:-1]
         return row
 
-    def _holds_special(self, text: str, token_ids: Sequence[int]) -> bool:
+    def holds_special(self, text: str, token_ids: Sequence[int]) -> bool:
         """Whether something other than reasoning tags, which are added tokens in many models, is special in it."""
         for tag in self.reasoning_tags:
             text = text.replace(tag, " ")

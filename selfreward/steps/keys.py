@@ -24,7 +24,8 @@ def fixed_model_inputs(s: Session, model: FixedModel, setting: str) -> dict[str,
     if chat is not None:
         inputs[f"{setting}'s chat template"] = chat.fingerprint
     if isinstance(engine, ServerConfig):
-        return inputs | {setting: value_hash(model.name)}  # as the endpoint calls it
+        # As the endpoint calls it; such a name means nothing here or on the Hub.
+        return inputs | {setting: value_hash([model.name, model.chat_template_kwargs])}
     return inputs | {setting: resolve_model(model.name, model.revision).fingerprint}
 
 
