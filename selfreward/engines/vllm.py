@@ -1,13 +1,12 @@
-"""vLLM: the engine of GPU servers. It runs in child processes, and this is the side that asks them."""
+"""vLLM: the engine of GPU servers. It runs in child processes; this is the side that asks them."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,16 +14,16 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from selfreward.engines.chat import Chat
-from selfreward.engines.child import Child
 from selfreward.engines.loading import DType, ModelConfig, context_length, dtype_name, eos_ids, load_chat
-from selfreward.engines.protocol import Answer, Ask, Capability, Engine, EngineRoom, NextToken, Sampling
+from selfreward.engines.protocol import Answer, Ask, Capability, Engine, EngineRoom, Sampling
 from selfreward.engines.transcribing import Transcriber
-from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep
+from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep, Start
+from selfreward.engines.vllm_worker import Worker, request_to_vllm
 from selfreward.errors import EngineError
 from selfreward.models import resolve_model
-from selfreward.records import Frozen, NotInKey, derive_seed
+from selfreward.records import Frozen, NotInKey
 
-_CHILD = "selfreward.engines.vllm_child"
+_CHECK = "selfreward.engines.vllm_arguments"
 _QUEUED_BATCHES = 8
 _QUEUED_ASKS = 3
 """The queue is kept longer than both (the first in units of what runs at once), so that while the longest completion of
@@ -85,6 +84,32 @@ class VllmConfig(Frozen):
         """An engine that answers as the root model until it is told to use an adapter."""
         return VllmEngine(model, self, room)
 
+    def arguments(self, model: ModelConfig, context: int, max_num_seqs: int | None) -> dict[str, Any]:
+        """Of vLLM's EngineArgs; what is None is left to vLLM."""
+        wanted = {
+            "model": str(resolve_model(model.name, model.revision).path),
+            "trust_remote_code": model.trust_remote_code,
+            "load_format": "safetensors",
+            "dtype": dtype_name(self.dtype),
+            "max_model_len": context,
+            "tensor_parallel_size": self.tensor_parallel_size,
+            "gpu_memory_utilization": self.gpu_memory_utilization,
+            "quantization": self.quantization,
+            "max_num_seqs": max_num_seqs,
+            "enable_sleep_mode": self.sleep or None,
+            **self.extra,
+        }
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def environment(self, number: int) -> dict[str, str]:
+        """Of the copy with this number: where there are several, each sees its own GPUs only."""
+        if self.data_parallel_size == 1:
+            return {}
+        size = self.tensor_parallel_size
+        named = os.environ.get("CUDA_VISIBLE_DEVICES")
+        devices = named.split(",") if named else [str(i) for i in range(size * self.data_parallel_size)]
+        return {"CUDA_VISIBLE_DEVICES": ",".join(devices[number * size : (number + 1) * size])}
+
 
 def vllm_is_installed() -> bool:
     """Whether there is a vLLM to import; does not import it."""
@@ -93,7 +118,7 @@ def vllm_is_installed() -> bool:
 
 def _check_extra(extra: dict[str, Any]) -> None:
     """In a process of its own: importing vLLM takes seconds, and this one shall stay small."""
-    words = [sys.executable, "-m", _CHILD, "--check-extra", *sorted(extra)]
+    words = [sys.executable, "-m", _CHECK, *sorted(extra)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode:
         raise EngineError(done.stdout.strip() or f"engine.extra could not be checked: {done.stderr.strip()[-500:]}")
@@ -109,26 +134,6 @@ class _Asked:
     """Requests that have no answer yet."""
 
 
-@dataclass
-class _Worker:
-    """A child with a copy of the model, and what it was given to do: (ticket, index of the request) -> work."""
-
-    child: Child
-    scratch: Path
-    """Where it may lay down weights."""
-    max_num_seqs: int | None
-    ready: bool = False
-    doing: dict[tuple[int, int], Generate] = field(default_factory=dict)
-
-    @property
-    def sequences(self) -> int:
-        return sum(work.n for work in self.doing.values())
-
-    def end(self, *, at_once: bool = False) -> None:
-        self.child.end(at_once=at_once)
-        shutil.rmtree(self.scratch, ignore_errors=True)
-
-
 class VllmEngine:
     """Keeps the queues of its workers full, and starts again those that die."""
 
@@ -139,7 +144,7 @@ class VllmEngine:
         self._model, self._config, self._room = model, config, room
         self._adapter: Path | None = None
         self._adapters_served = 0
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
         self._asked: dict[int, _Asked] = {}
         self._finished: list[int] = []
         self._tickets = 0
@@ -174,7 +179,7 @@ class VllmEngine:
         shares: dict[int, list[Generate]] = {}
         for index, ids in enumerate(encoded):
             if len(ids) + new_tokens <= self.context:
-                work = _work(ticket, index, ids, ask.how, self._transcriber.eos)
+                work = request_to_vllm((ticket, index), ids, ask.how, self._transcriber.eos)
                 number = min(range(len(self._workers)), key=lambda w: self._workers[w].sequences)
                 self._workers[number].doing[work.key] = work
                 shares.setdefault(number, []).append(work)
@@ -224,53 +229,15 @@ class VllmEngine:
                 self._start(number, self._config.max_num_seqs) for number in range(self._config.data_parallel_size)
             ]
 
-    def _start(self, number: int, max_num_seqs: int | None) -> _Worker:
-        directory = self._room.directory
-        directory.mkdir(parents=True, exist_ok=True)
-        child = Child(_CHILD, directory / "vllm.log", self._environment(number))
-        scratch = directory / f".tmp-weights-{child.pid}"  # a name that a run sweeps away after a crash
-        child.send(
-            {
-                "arguments": self._arguments(max_num_seqs),
-                "serve": self._serve(),
-                "merge_adapter": self._config.merge_adapter,
-                "model": self._model.model_dump(mode="json"),
-                "scratch": str(scratch),
-            }
-        )
-        return _Worker(child, scratch, max_num_seqs)
-
-    def _environment(self, number: int) -> dict[str, str]:
-        """With several copies each sees its own GPUs only."""
-        if self._config.data_parallel_size == 1:
-            return {}
-        size = self._config.tensor_parallel_size
-        named = os.environ.get("CUDA_VISIBLE_DEVICES")
-        devices = named.split(",") if named else [str(i) for i in range(size * self._config.data_parallel_size)]
-        return {"CUDA_VISIBLE_DEVICES": ",".join(devices[number * size : (number + 1) * size])}
-
-    def _arguments(self, max_num_seqs: int | None) -> dict[str, Any]:
-        """Of vLLM's EngineArgs; what is None is left to vLLM."""
-        config = self._config
-        wanted = {
-            "model": str(resolve_model(self._model.name, self._model.revision).path),
-            "trust_remote_code": self._model.trust_remote_code,
-            "load_format": "safetensors",
-            "dtype": dtype_name(config.dtype),
-            "max_model_len": self.context,
-            "tensor_parallel_size": config.tensor_parallel_size,
-            "gpu_memory_utilization": config.gpu_memory_utilization,
-            "quantization": config.quantization,
-            "max_num_seqs": max_num_seqs,
-            "enable_sleep_mode": config.sleep or None,
-            **config.extra,
-        }
-        return {name: value for name, value in wanted.items() if value is not None}
+    def _start(self, number: int, max_num_seqs: int | None) -> Worker:
+        config, model = self._config, self._model
+        start = Start(config.arguments(model, self.context, max_num_seqs), self._serve(), config.merge_adapter, model)
+        return Worker.start(self._room.directory, config.environment(number), start, max_num_seqs)
 
     def _serve(self) -> Serve:
         return Serve(str(self._adapter) if self._adapter else None, self._adapters_served)
 
-    def _hear(self, worker: _Worker) -> None:
+    def _hear(self, worker: Worker) -> None:
         try:
             message = worker.child.connection.recv()
         except (EOFError, OSError):
@@ -278,7 +245,7 @@ class VllmEngine:
         else:
             self._take(worker, message)
 
-    def _take(self, worker: _Worker, message: Any) -> None:
+    def _take(self, worker: Worker, message: Any) -> None:
         match message:
             case Ready(max_num_seqs):
                 worker.ready, worker.max_num_seqs = True, max_num_seqs
@@ -289,10 +256,10 @@ class VllmEngine:
                 self._replace(worker, worker.max_num_seqs)
             case Failed(cause, dead):
                 if not dead:
-                    raise EngineError(f"vLLM refused: {cause}\n{self._where(worker)}")
+                    raise EngineError(f"vLLM refused: {cause}\n{worker.last_words()}")
                 self._bring_back(worker, cause)
 
-    def _keep(self, worker: _Worker, done: Finished) -> None:
+    def _keep(self, worker: Worker, done: Finished) -> None:
         work = worker.doing.pop(done.key, None)
         ticket, index = done.key
         if work is None or ticket not in self._asked:
@@ -308,7 +275,7 @@ class VllmEngine:
         if not asked.missing:
             self._finished.append(ticket)
 
-    def _bring_back(self, worker: _Worker, cause: str) -> None:
+    def _bring_back(self, worker: Worker, cause: str) -> None:
         """Start a dead worker again with half of its sequences, and give it what it had not finished.
 
         Raises:
@@ -321,15 +288,15 @@ class VllmEngine:
             after = f" after {self._config.restarts} restarts" if worker.ready and self._config.restarts else ""
             raise EngineError(
                 f"vLLM died{when}{after}: {why}. Finished work is kept; run the same command again with less: "
-                f"--set engine.max_num_seqs={_half(worker.max_num_seqs)}, a lower engine.gpu_memory_utilization, or a "
-                f"lower engine.max_model_len\n{self._where(worker)}"
+                f"--set engine.max_num_seqs={worker.half}, a lower engine.gpu_memory_utilization, or a "
+                f"lower engine.max_model_len\n{worker.last_words()}"
             )
         self._restarts_left -= 1
-        fewer = _half(worker.max_num_seqs)
+        fewer = worker.half
         self._room.say(f"vLLM died ({why}); it is started again with max_num_seqs={fewer}, and goes on")
         self._replace(worker, fewer)
 
-    def _replace(self, worker: _Worker, max_num_seqs: int | None) -> None:
+    def _replace(self, worker: Worker, max_num_seqs: int | None) -> None:
         number = self._workers.index(worker)
         worker.end()
         self._workers[number] = self._start(number, max_num_seqs)
@@ -337,10 +304,7 @@ class VllmEngine:
         if worker.doing:
             self._workers[number].child.send(list(worker.doing.values()))
 
-    def _where(self, worker: _Worker) -> str:
-        return f"Its last words ({worker.child.log}):\n{worker.child.last_words()}"
-
-    def _expect_ready(self, worker: _Worker) -> None:
+    def _expect_ready(self, worker: Worker) -> None:
         try:
             self._take(worker, worker.child.connection.recv())
         except (EOFError, OSError):
@@ -353,24 +317,3 @@ class VllmEngine:
         self._finished.clear()
         for worker in workers:
             worker.end(at_once=at_once)
-
-
-def _half(max_num_seqs: int | None) -> int:
-    return max(1, (max_num_seqs or 256) // 2)
-
-
-def _work(ticket: int, index: int, prompt: list[int], how: Sampling | NextToken, eos: tuple[int, ...]) -> Generate:
-    if isinstance(how, NextToken):
-        return Generate((ticket, index), prompt, max_tokens=1, temperature=0.0, logprobs_of=how.token_ids)
-    return Generate(
-        key=(ticket, index),
-        prompt=prompt,
-        max_tokens=how.max_tokens,
-        n=how.n,
-        temperature=how.temperature,
-        top_p=how.top_p,
-        stop=how.stop,
-        stop_token_ids=eos,
-        seed=derive_seed(how.seed, index),
-        json_schema=how.json_schema,
-    )

@@ -6,47 +6,19 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import queue
 import signal
 import sys
 import threading
 import traceback
-from dataclasses import fields
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
-from selfreward.engines.loading import ModelConfig
-from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep
+from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep, Start
+from selfreward.engines.vllm_weights import rank_of, refused, with_weights
 from selfreward.errors import SelfRewardError
 
-_OURS = frozenset(
-    [
-        "model",
-        "tokenizer",
-        "revision",
-        "served_model_name",
-        "trust_remote_code",
-        "load_format",
-        "dtype",
-        "quantization",
-        "max_model_len",
-        "tensor_parallel_size",
-        "data_parallel_size",
-        "gpu_memory_utilization",
-        "max_num_seqs",
-        "enable_sleep_mode",
-        "enable_lora",
-        "max_lora_rank",
-        "max_loras",
-        "enable_prefix_caching",
-    ]
-)
-"""Arguments that follow from other settings."""
-_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM's ``max_lora_rank`` may be."""
 _SECONDS_TO_END = 10.0
 _CPU_CACHE_LIMIT = 4 << 30
 """Most bytes of key-value cache on a CPU, where vLLM would take nearly all memory."""
@@ -55,10 +27,10 @@ _CPU_CACHE_LIMIT = 4 << 30
 class Worker:
     """A vLLM engine, and the adapter that it answers with."""
 
-    def __init__(self, start: dict[str, Any], messages: queue.Queue[Any], connection: Connection) -> None:
+    def __init__(self, start: Start, messages: queue.Queue[Any], connection: Connection) -> None:
         self._messages, self._connection = messages, connection
-        self._serve: Serve = start["serve"]
-        arguments, self._merged = _with_weights(start)
+        self._serve: Serve = start.serve
+        arguments, self._merged = with_weights(start)
         self._lora = bool(arguments.get("enable_lora"))
         self._max_rank = arguments.get("max_lora_rank", 0)
         from vllm import EngineArgs, LLMEngine
@@ -111,8 +83,8 @@ class Worker:
             self._asleep = False
 
     def _use(self, serve: Serve) -> None:
-        fits = self._lora and serve.adapter is not None and _refused(serve.adapter) is None
-        fits = fits and _rank(str(serve.adapter)) <= self._max_rank
+        fits = self._lora and serve.adapter is not None and refused(serve.adapter) is None
+        fits = fits and rank_of(str(serve.adapter)) <= self._max_rank
         if self._merged or not (fits or serve.adapter is None):
             self._connection.send(Retire())
             return
@@ -161,82 +133,12 @@ class Worker:
         return Finished(work.key, tuple(tuple(one.token_ids) for one in output.outputs))
 
 
-def _with_weights(start: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Arguments that make vLLM answer as the model with the adapter; and whether it was merged for that."""
-    arguments, adapter = dict(start["arguments"]), start["serve"].adapter
-    if adapter is None:
-        return arguments, False
-    if not (Path(adapter) / "adapter_config.json").is_file():  # a whole model
-        return arguments | {"model": adapter, "tokenizer": arguments["model"]}, True
-    reason = "engine.merge_adapter is set" if start["merge_adapter"] else _refused(adapter)
-    if reason is None:
-        rank = next(rank for rank in _RANKS if rank >= _rank(adapter))
-        return arguments | {"enable_lora": True, "max_lora_rank": rank, "max_loras": 1}, False
-    print(f"selfreward: the adapter is merged before it is served: {reason}", flush=True)
-    model = ModelConfig.model_validate(start["model"])
-    merged = _merge(model, adapter, arguments["dtype"], Path(start["scratch"]))
-    return arguments | {"model": merged}, True
-
-
-def _refused(adapter: str) -> str | None:
-    """Why vLLM would not take the adapter beside the root model, in vLLM's words."""
-    from vllm.config.lora import LoRAConfig
-    from vllm.lora.peft_helper import PEFTHelper
-
-    if _rank(adapter) > _RANKS[-1]:
-        return f"its rank is over {_RANKS[-1]}"
-    try:
-        helper = PEFTHelper.from_local_dir(adapter, max_position_embeddings=None)
-        helper.validate_legal(LoRAConfig(max_lora_rank=_RANKS[-1]))
-    except (ValueError, TypeError) as error:
-        return str(error)
-    return None
-
-
-def _rank(adapter: str) -> int:
-    import json
-
-    config = json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8"))
-    return max([int(config["r"]), *map(int, (config.get("rank_pattern") or {}).values())])
-
-
-def _merge(model: ModelConfig, adapter: str, dtype: str, directory: Path) -> str:
-    """Root model and adapter as one model on disk; added up in float32 and on the CPU, the GPU being vLLM's."""
-    import torch
-    from peft import PeftModel
-
-    from selfreward.engines.loading import load_chat, load_weights
-
-    root = load_weights(model, "float32", torch.device("cpu"))
-    merged: Any = PeftModel.from_pretrained(root, adapter).merge_and_unload()
-    merged.to(getattr(torch, dtype)).save_pretrained(directory)
-    load_chat(model).tokenizer.save_pretrained(directory)
-    return str(directory)
-
-
 def _cpu_defaults() -> dict[str, Any]:
     import psutil
 
     # Compiling kernels needs a C++ compiler and minutes, and gives little on a CPU.
     quarter = psutil.virtual_memory().available // 4
     return {"enforce_eager": True, "kv_cache_memory_bytes": min(_CPU_CACHE_LIMIT, quarter)}
-
-
-def _check_extra(names: list[str]) -> int:
-    """Say which of the names vLLM does not have, or are not for ``extra``; the exit code."""
-    from vllm import EngineArgs
-
-    known = {field.name for field in fields(EngineArgs)}
-    for name in names:
-        if name in _OURS:
-            print(f"engine.extra.{name}: follows from other settings; see docs/settings.md", file=sys.stdout)
-            return 1
-        if name not in known:
-            close = difflib.get_close_matches(name, sorted(known), n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            print(f"engine.extra.{name}: the vLLM that is installed has no such argument{hint}")
-            return 1
-    return 0
 
 
 def _receive(connection: Connection, messages: queue.Queue[Any]) -> None:
@@ -255,9 +157,7 @@ def _end_group() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Serve the parent at the other end of a socket, or check names for ``extra``."""
-    if arguments[0] == "--check-extra":
-        return _check_extra(arguments[1:])
+    """Serve the parent at the other end of the socket that is named by its number."""
     connection = Connection(int(arguments[0]))
     messages: queue.Queue[Any] = queue.Queue()
     threading.Thread(target=_receive, args=(connection, messages), daemon=True).start()

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from selfreward.engines.loading import ModelConfig
+
 Key = tuple[int, int]
 """Ticket of an ask, and the place of a request in it."""
 
@@ -31,6 +33,19 @@ class Serve:
 
     adapter: str | None
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The first message: load this model, to answer with this adapter."""
+
+    arguments: Mapping[str, Any]
+    """Of vLLM's EngineArgs."""
+    serve: Serve
+    merge_adapter: bool
+    model: ModelConfig
+    scratch: str = ""
+    """A directory for weights that have to be laid down; the parent removes it."""
 
 
 @dataclass(frozen=True, slots=True)

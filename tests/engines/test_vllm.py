@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from selfreward.engines import vllm as module
+from selfreward.engines import vllm, vllm_worker
 from selfreward.engines.driver import ask, work_through
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Ask, Asking, EngineRoom, NextToken, Request, Sampling
 from selfreward.engines.vllm import VllmConfig, VllmEngine
-from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep
+from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep, Start
 from selfreward.errors import EngineError
 from selfreward.records import Message, derive_seed
 
@@ -23,8 +23,8 @@ Script = Callable[["ScriptedChild", Any], None]
 def answers_all(child: "ScriptedChild", message: Any) -> None:
     """Ready at once, and everything answered in reverse order."""
     match message:
-        case dict():
-            child.say(Ready(message["arguments"].get("max_num_seqs", 16)))
+        case Start():
+            child.say(Ready(message.arguments.get("max_num_seqs", 16)))
         case Sleep():
             child.say(Ready(16))
         case list():
@@ -87,7 +87,7 @@ Open = Callable[..., VllmEngine]
 def children(monkeypatch: pytest.MonkeyPatch) -> list[ScriptedChild]:
     ScriptedChild.made = []
     ScriptedChild.script = staticmethod(answers_all)
-    monkeypatch.setattr(module, "Child", ScriptedChild)
+    monkeypatch.setattr(vllm_worker, "Child", ScriptedChild)
     return ScriptedChild.made
 
 
@@ -193,7 +193,7 @@ def test_a_dead_process_is_started_again_with_half_and_asked_only_what_is_left(
     first, second = children
     assert [w.key for w in second.work] == [w.key for w in first.work][3:]
     assert [w.seed for w in second.work] == [w.seed for w in first.work][3:]
-    assert second.messages[0]["arguments"]["max_num_seqs"] == 4
+    assert second.messages[0].arguments["max_num_seqs"] == 4
     assert first.ended
     assert said == [
         "vLLM died (its process was killed by signal 9); it is started again with max_num_seqs=4, and goes on"
@@ -244,7 +244,7 @@ def test_a_running_process_is_told_of_a_new_adapter(open_engine: Open, children:
     engine.use(Path("one"))
     engine.use(Path("two"))
     engine.use(None)
-    assert children[0].messages[0]["serve"] == Serve("one", 1)
+    assert children[0].messages[0].serve == Serve("one", 1)
     assert [m for m in children[0].messages if isinstance(m, Serve)] == [Serve("two", 2), Serve(None, 3)]
 
 
@@ -263,7 +263,7 @@ def test_a_process_that_cannot_take_the_adapter_is_replaced(open_engine: Open, c
     engine.use(Path("one"))
     assert len(ask(engine, requests(2), Sampling(max_tokens=4))) == 2
     assert children[0].ended
-    assert children[1].messages[0]["serve"] == Serve("one", 1)
+    assert children[1].messages[0].serve == Serve("one", 1)
 
 
 def test_merging_asks_for_another_process(open_engine: Open, children: list[ScriptedChild]) -> None:
@@ -272,7 +272,7 @@ def test_merging_asks_for_another_process(open_engine: Open, children: list[Scri
     engine.use(Path("one"))
     assert children[0].ended
     ask(engine, requests(1), Sampling(max_tokens=4))
-    assert children[1].messages[0]["merge_adapter"] is True
+    assert children[1].messages[0].merge_adapter is True
 
 
 def test_a_pause_ends_the_processes_and_the_next_ask_starts_others(
@@ -296,7 +296,7 @@ def test_a_pause_may_be_sleep(open_engine: Open, children: list[ScriptedChild]) 
     assert not children[0].ended
     ask(engine, requests(1), Sampling(max_tokens=4))
     assert len(children) == 1
-    assert children[0].messages[0]["arguments"]["enable_sleep_mode"] is True
+    assert children[0].messages[0].arguments["enable_sleep_mode"] is True
     engine.close()
     assert children[0].ended
 
@@ -332,7 +332,7 @@ def test_settings_reach_vllm(
     config = {setting: {argument: value} if setting == "extra" else value}
     ask(open_engine(**config), requests(1), Sampling(max_tokens=4))
     ask(open_engine(), requests(1), Sampling(max_tokens=4))
-    given, default = (child.messages[0]["arguments"] for child in children)
+    given, default = (child.messages[0].arguments for child in children)
     assert given[argument] == value
     assert default.get(argument) != value
     assert default["load_format"] == "safetensors"
@@ -353,7 +353,7 @@ def test_each_copy_sees_its_own_gpus(
 
 
 def test_without_vllm_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(vllm.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r"vLLM is not installed here; .*engine\.type=transformers"):
         VllmConfig().check(ModelConfig(name="m"))
 
@@ -368,7 +368,7 @@ def test_without_vllm_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_extra_arguments_are_held_against_the_installed_vllm(extra: dict[str, Any], complaint: str | None) -> None:
-    if not module.vllm_is_installed():
+    if not vllm.vllm_is_installed():
         pytest.skip("vLLM is not installed here")
     config = VllmConfig(extra=extra)
     if complaint is None:
