@@ -6,22 +6,13 @@ of what text cannot serve, odd first characters, ROUGE-L against every seed and 
 
 import re
 import string
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Self
+from collections.abc import Iterable
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
-from rapidfuzz import process
-from rapidfuzz.distance import Indel
 
 from selfreward.records import Frozen
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-# New texts taken at a time, and comparisons at a time: about 16 MB of scores.
-_BATCH = 1_024
-_COMPARISONS = 4_000_000
+from selfreward.rouge import RougeIndex
 
 _ROUGE_WORD = re.compile(r"[a-z0-9]+")
 _ANY_WORD = re.compile(r"[^\W_]+")
@@ -69,11 +60,9 @@ class PromptFilter:
         self._config = config
         self._keyword = _any_keyword(config.keywords)
         self._word = _ROUGE_WORD if config.english_only else _ANY_WORD
-        self._numbers: dict[str, int] = {}
-        self._seen: set[str] = set()
-        self._known: dict[int, list[list[int]]] = {}  # by number of words
-        for text in known:
-            self.add(text)
+        texts = list(known)
+        self._seen = {_normalised(text) for text in texts}
+        self._known = RougeIndex(config.max_rouge_l, [self._words(text) for text in texts])
 
     def reason(self, text: str) -> str | None:
         """Why ``text`` is to be dropped, or None where it is to be kept: the first that holds, in this order.
@@ -85,39 +74,20 @@ class PromptFilter:
             return reason
         if _normalised(text) in self._seen:
             return "duplicate"
-        return "rouge_l" if self._like_known([self._encode(text)]) else None
+        return "rouge_l" if self._known.above(self._words(text)) else None
 
     def add(self, text: str) -> None:
         """Make ``text`` known to later calls."""
-        words = self._encode(text)
         self._seen.add(_normalised(text))
-        self._known.setdefault(len(words), []).append(words)
+        self._known.add(self._words(text))
 
-    def drop_reasons(self, texts: Sequence[str]) -> list[str | None]:
-        """For each text its ``reason``, with every kept text added before the next: the first of a kind wins.
-
-        20,000 texts against 100,000 take minutes on two cores; memory grows with the number of texts alone.
-        """
-        batches = (texts[start : start + _BATCH] for start in range(0, len(texts), _BATCH))
-        return [reason for batch in batches for reason in self._drop_batch(batch)]
-
-    def _drop_batch(self, texts: Sequence[str]) -> list[str | None]:
-        reasons = [self._unfit(text) for text in texts]
-        fit = [index for index, reason in enumerate(reasons) if reason is None]
-        encoded = [self._encode(texts[index]) for index in fit]
-        like_known = self._like_known(encoded)
-        like_earlier: dict[int, list[int]] = {}
-        for rows, columns in _similar(encoded, encoded, self._config.max_rouge_l):
-            for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-                if column < row:
-                    like_earlier.setdefault(row, []).append(column)
-        for row, index in enumerate(fit):
-            if _normalised(texts[index]) in self._seen:
-                reasons[index] = "duplicate"
-            elif row in like_known or any(reasons[fit[other]] is None for other in like_earlier.get(row, ())):
-                reasons[index] = "rouge_l"
-            else:
-                self.add(texts[index])
+    def drop_reasons(self, texts: Iterable[str]) -> list[str | None]:
+        """For each text its ``reason``, with every kept text added before the next: the first of a kind wins."""
+        reasons = []
+        for text in texts:
+            reasons.append(self.reason(text))
+            if reasons[-1] is None:
+                self.add(text)
         return reasons
 
     def _unfit(self, text: str) -> str | None:
@@ -133,58 +103,8 @@ class PromptFilter:
         }
         return next((reason for reason, holds in rules.items() if holds), None)
 
-    def _encode(self, text: str) -> list[int]:
-        """The words' numbers, in order: rapidfuzz compares numbers faster than strings."""
-        numbers = self._numbers
-        return [numbers.setdefault(word, len(numbers)) for word in self._word.findall(text.lower())]
-
-    def _like_known(self, encoded: Sequence[list[int]]) -> set[int]:
-        """The positions of the texts that are too like a known one."""
-        limit = self._config.max_rouge_l
-        by_length: dict[int, list[int]] = {}
-        for position, words in enumerate(encoded):
-            by_length.setdefault(len(words), []).append(position)
-        found: set[int] = set()
-        for length, positions in by_length.items():
-            # Two texts have at most the shorter one in common, so most lengths need no look.
-            near = [n for n in self._known if _f1(min(length, n), length, n) > limit]
-            others = [words for n in near for words in self._known[n]]
-            group = [encoded[position] for position in positions]
-            for rows, _ in _similar(group, others, limit):
-                found.update(positions[row] for row in set(rows.tolist()))
-        return found
-
-
-def _similar(
-    texts: Sequence[list[int]], others: Sequence[list[int]], limit: float
-) -> "Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]":
-    """Positions (in ``texts``, in ``others``) of the pairs with ROUGE-L F1 above ``limit``, chunk by chunk.
-
-    ROUGE-L F1 is 2 * LCS / (words + words), which is rapidfuzz's normalised Indel similarity of the two.
-    """
-    import numpy as np
-
-    lengths, other_lengths = np.array([len(t) for t in texts]), np.array([len(t) for t in others])
-    chunk = max(1, _COMPARISONS // max(1, len(texts)))
-    for start in range(0, len(others), chunk):
-        scores = process.cdist(
-            texts,
-            others[start : start + chunk],
-            scorer=Indel.normalized_similarity,
-            score_cutoff=max(0.0, limit - 1e-6),  # what is below it comes as 0
-            dtype=np.float32,
-            workers=-1,
-        )
-        rows, columns = np.nonzero(scores)
-        total = np.maximum(lengths[rows] + other_lengths[start + columns], 1)
-        # Back to the whole number of common words: a similarity equal to the limit is not above it.
-        common = np.rint(scores[rows, columns] * total / 2)
-        above = 2 * common / total > limit
-        yield rows[above], start + columns[above]
-
-
-def _f1(common: int, words: int, others: int) -> float:
-    return 2 * common / max(words + others, 1)
+    def _words(self, text: str) -> list[str]:
+        return self._word.findall(text.lower())
 
 
 def _normalised(text: str) -> str:

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from selfreward.stages import prompt_filters
 from selfreward.stages.prompt_cleaning import clean
 from selfreward.stages.prompt_filters import FilterConfig, PromptFilter
 
@@ -32,15 +31,6 @@ def rouge_l(one: str, other: str) -> float:
             equal = table[i][j] + 1
             table[i + 1][j + 1] = equal if left == right else max(table[i][j + 1], table[i + 1][j])
     return 2 * table[-1][-1] / (len(rows) + len(columns)) if rows or columns else 0.0
-
-
-def one_by_one(prompts: PromptFilter, texts: list[str]) -> list[str | None]:
-    reasons = []
-    for text in texts:
-        reasons.append(prompts.reason(text))
-        if reasons[-1] is None:
-            prompts.add(text)
-    return reasons
 
 
 @pytest.mark.parametrize(
@@ -138,14 +128,19 @@ def test_the_first_of_a_group_wins() -> None:
     assert PromptFilter(FilterConfig()).drop_reasons(group) == [None, "rouge_l", "duplicate", None]
 
 
-@given(st.lists(TEXTS, max_size=30), st.lists(TEXTS, max_size=8), st.booleans())
-def test_a_batch_equals_one_by_one(texts: list[str], known: list[str], english_only: bool) -> None:
-    config = FilterConfig(english_only=english_only)
-    expected = one_by_one(PromptFilter(config, known), texts)
-    with pytest.MonkeyPatch.context() as patch:  # small batches and chunks, so that texts meet across them
-        patch.setattr(prompt_filters, "_BATCH", 4)
-        patch.setattr(prompt_filters, "_COMPARISONS", 6)
-        assert PromptFilter(config, known).drop_reasons(texts) == expected
+@given(st.lists(TEXTS, max_size=30), st.lists(TEXTS, max_size=8), st.sampled_from([0.0, 0.5, 0.7, 1.0]))
+def test_decisions_equal_those_of_comparing_with_all(texts: list[str], known: list[str], limit: float) -> None:
+    config = FilterConfig(max_rouge_l=limit)
+    without_rouge = PromptFilter(config.model_copy(update={"max_rouge_l": 1.0}), known)
+    taken, expected = list(known), []
+    for text in texts:
+        reason = without_rouge.reason(text)
+        if reason is None and any(rouge_l(text, other) > limit for other in taken):
+            reason = "rouge_l"
+        if reason is None:
+            taken.append(text)
+            without_rouge.add(text)
+        expected.append(reason)
     assert PromptFilter(config, known).drop_reasons(texts) == expected
 
 
@@ -178,7 +173,6 @@ def test_real_prompts_are_kept_without_near_duplicates() -> None:
     )
     texts = [clean(text) for text in raw]
     reasons = PromptFilter(FilterConfig(), seeds).drop_reasons(texts)
-    assert reasons == one_by_one(PromptFilter(FilterConfig(), seeds), texts)
     counts = Counter(reasons)
     assert counts[None] > 600
     assert counts["rouge_l"] > 150
