@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "selfreward"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("records", "errors"),
-    ("resources", "builtin_model", "models", "templates", "engines", "reasoning", "rouge"),
+    ("resources", "builtin_model", "models", "templates", "engines", "reasoning", "rouge", "languages"),
     ("judges", "pair_rules", "objectives", "seeding"),
     ("stages",),
     ("config", "storage", "progress"),

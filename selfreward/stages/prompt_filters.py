@@ -11,24 +11,33 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from selfreward.languages import LanguageCode, has_spaces, words, written_in
 from selfreward.records import Frozen
 from selfreward.rouge import RougeIndex
-
-_ROUGE_WORD = re.compile(r"[a-z0-9]+")
-_ANY_WORD = re.compile(r"[^\W_]+")
 
 
 class FilterConfig(Frozen):
     """Which generated prompts are dropped; the defaults are Self-Instruct's."""
 
+    language: LanguageCode = "en"
+    """What prompts are to be written in; others are dropped as "non_english" or "other_language".
+
+    ``en``: the first character and the first letter are ASCII. Another code: at least half of the words are in its
+    script and, if that is Latin, English's commonest words are not more than its own. ``any``: no such rule. It also
+    decides how texts are split into words, and which labels of tasks and answers cleaning knows: English ones, and
+    the language's own.
+    """
+
     min_words: int = Field(default=3, ge=0)
-    """Prompts of fewer words (split at whitespace) are dropped as "too_short"."""
+    """Prompts of fewer words are dropped as "too_short". ``en`` counts what stands between spaces, other languages
+    count runs of letters and digits; in scripts without spaces (Chinese, Japanese, Thai …) a character is a word."""
 
     max_words: int = Field(default=150, ge=1)
-    """Prompts of more words (split at whitespace) are dropped as "too_long"."""
+    """Prompts of more words are dropped as "too_long"."""
 
     max_rouge_l: float = Field(default=0.7, ge=0, le=1)
-    """Prompts whose ROUGE-L F1 (0 to 1) with any earlier text is above this are "rouge_l" and dropped."""
+    """Prompts whose ROUGE-L F1 (0 to 1) with any earlier text is above this are "rouge_l" and dropped. Its words are
+    ASCII letters and digits for ``en``, as in the rouge_score package, and those of ``min_words`` for the others."""
 
     # fmt: off
     keywords: tuple[Annotated[str, Field(pattern=r"\S")], ...] = (
@@ -36,15 +45,8 @@ class FilterConfig(Frozen):
         "draw", "plot", "go to", "video", "audio", "music", "flowchart", "diagram",
     )
     # fmt: on
-    """Prompts with one of these as whole words, in any case, are dropped as "keyword"."""
-
-    english_only: bool = True
-    """Drop prompts as "non_english" whose first character or first letter is not ASCII, or without a letter.
-
-    ROUGE-L then sees ASCII letters and digits only, as the rouge_score package does. When this is off, words
-    are runs of Unicode letters and digits, so that no script vanishes; one without spaces has a word a
-    clause.
-    """
+    """Prompts with one of these as whole words, in any case, are dropped as "keyword"; in scripts without spaces,
+    anywhere. These are English words: another language needs its own."""
 
     @model_validator(mode="after")
     def _check_lengths(self) -> Self:
@@ -59,7 +61,6 @@ class PromptFilter:
     def __init__(self, config: FilterConfig, known: Iterable[str] = ()) -> None:
         self._config = config
         self._keyword = _any_keyword(config.keywords)
-        self._word = _ROUGE_WORD if config.english_only else _ANY_WORD
         texts = list(known)
         self._seen = {_normalised(text) for text in texts}
         self._known = RougeIndex(config.max_rouge_l, [self._words(text) for text in texts])
@@ -67,8 +68,8 @@ class PromptFilter:
     def reason(self, text: str) -> str | None:
         """Why ``text`` is to be dropped, or None where it is to be kept: the first that holds, in this order.
 
-        "empty", "too_short", "too_long", "keyword", "leading_punctuation", "non_english", "duplicate" (equal
-        to a known text but for case and whitespace), "rouge_l".
+        "empty", "too_short", "too_long", "keyword", "leading_punctuation", "non_english" or "other_language",
+        "duplicate" (equal to a known text but for case and whitespace), "rouge_l".
         """
         if reason := self._unfit(text):
             return reason
@@ -92,30 +93,33 @@ class PromptFilter:
 
     def _unfit(self, text: str) -> str | None:
         """The reason that lies in the text alone."""
-        text, words, config = text.strip(), len(text.split()), self._config
+        text, config = text.strip(), self._config
+        length = len(text.split() if config.language == "en" else self._words(text))
         rules = {
             "empty": not text,
-            "too_short": words < config.min_words,
-            "too_long": words > config.max_words,
+            "too_short": length < config.min_words,
+            "too_long": length > config.max_words,
             "keyword": self._keyword is not None and self._keyword.search(text),
             "leading_punctuation": text[:1] in set(string.punctuation),
-            "non_english": config.english_only and not _starts_in_ascii(text),
+            "non_english" if config.language == "en" else "other_language": not written_in(text, config.language),
         }
         return next((reason for reason, holds in rules.items() if holds), None)
 
     def _words(self, text: str) -> list[str]:
-        return self._word.findall(text.lower())
+        return words(text, self._config.language)
 
 
 def _normalised(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _starts_in_ascii(text: str) -> bool:
-    """Whether the first character and the first letter are ASCII; False for a text without letters."""
-    return text[:1].isascii() and next((letter.isascii() for letter in text if letter.isalpha()), False)
-
-
 def _any_keyword(keywords: Iterable[str]) -> re.Pattern[str] | None:
-    words = [r"\s+".join(re.escape(part) for part in keyword.split()) for keyword in keywords]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE) if words else None
+    return re.compile("|".join(map(_keyword, keywords)), re.IGNORECASE) if keywords else None
+
+
+def _keyword(keyword: str) -> str:
+    """A pattern: whole words, where the script has spaces that show where they end."""
+    keyword = keyword.strip()
+    before = r"(?<!\w)" if has_spaces(keyword[0]) else ""
+    after = r"(?!\w)" if has_spaces(keyword[-1]) else ""
+    return before + r"\s+".join(map(re.escape, keyword.split())) + after

@@ -73,9 +73,9 @@ def test_reason(text: str, reason: str | None) -> None:
         ({"keywords": ("table", "C++")}, "Sort it in C++ now.", "keyword"),
         ({"keywords": ("table",)}, "Describe this image.", None),
         ({"keywords": ()}, "Describe this image.", None),
-        ({"english_only": False}, "¿Qué hora es?", None),
-        ({"english_only": False}, "Ähnliche Wörter nennen bitte.", None),
-        ({"english_only": False}, "!Qué hora es?", "leading_punctuation"),
+        ({"language": "any"}, "¿Qué hora es?", None),
+        ({"language": "any"}, "Ähnliche Wörter nennen bitte.", None),
+        ({"language": "any"}, "!Qué hora es?", "leading_punctuation"),
         ({"max_rouge_l": 0.9}, "Write a good seed prompt!", None),
         ({"max_rouge_l": 0.0}, "Please write something else.", "rouge_l"),
         ({"max_rouge_l": 1.0}, "Write a seed prompt?", None),
@@ -102,14 +102,54 @@ def test_a_similarity_equal_to_the_limit_is_kept() -> None:
     assert prompts.reason("a b c d e f g 1 2") == "rouge_l"
 
 
-def test_words_of_every_script_count_when_not_english_only() -> None:
-    prompts = PromptFilter(FilterConfig(english_only=False), known=["Какая сегодня погода в Москве"])
+def test_words_of_every_script_count_in_any_language() -> None:
+    prompts = PromptFilter(FilterConfig(language="any"), known=["Какая сегодня погода в Москве"])
     assert prompts.reason("Какая завтра погода в Москве") == "rouge_l"
     assert prompts.reason("Сколько лет этому дереву") is None
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "reason"),
+    [
+        ("de", "Übersetze den folgenden Satz ins Englische: Das Meer ist kalt.", None),
+        ("de", "Erkläre mir, wie ein Regenbogen über dem Meer entsteht.", "rouge_l"),
+        ("de", "Explain how a rainbow is made of light.", "other_language"),
+        ("de", "用中文写一首关于大海的诗。", "other_language"),
+        ("de", "Nenne Früchte.", "too_short"),
+        ("de", "Beschreibe ein Bild deiner Stadt.", "keyword"),
+        ("zh", "请用五个词形容大海。", None),
+        ("zh", "解释一下彩虹是怎么形成的呢?", "rouge_l"),
+        ("zh", "GPT是什么？", None),
+        ("zh", "Explain how a rainbow forms.", "other_language"),
+        ("zh", "你好", "too_short"),
+        ("zh", "写" * 151, "too_long"),
+        ("zh", "请画一张图片给我看看。", "keyword"),
+        ("ar", "اكتب قصيدة قصيرة عن البحر والسماء.", None),
+        ("ar", "اشرح لي كيف يتكون قوس قزح في السماء اليوم", "rouge_l"),
+        ("ar", "اكتب لي عن Python", None),
+        ("ar", "Explain how a rainbow forms.", "other_language"),
+        ("ar", "اكتب قصيدة", "too_short"),
+        ("ar", "صف لي صورة جميلة للبحر.", "keyword"),
+        ("en", "请用五个词形容大海。", "too_short"),
+    ],
+)
+def test_each_language_has_its_own_rules(language: str, text: str, reason: str | None) -> None:
+    known = [
+        "Erkläre mir, wie ein Regenbogen am Meer entsteht.",
+        "请解释一下彩虹是怎么形成的?",
+        "اشرح لي كيف يتكون قوس قزح في السماء",
+    ]
+    config = FilterConfig.model_validate({"language": language, "keywords": ["Bild", "图片", "صورة"]})
+    assert PromptFilter(config, known).reason(text) == reason
+
+
+def test_a_language_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValidationError, match="'de'"):
+        FilterConfig.model_validate({"language": "German"})
+
+
 def test_texts_without_words_are_not_alike() -> None:
-    prompts = PromptFilter(FilterConfig(english_only=False), known=["— — —"])
+    prompts = PromptFilter(FilterConfig(language="any", min_words=0), known=["— — —"])
     assert prompts.drop_reasons(["« « «", "» » »"]) == [None, None]
 
 
