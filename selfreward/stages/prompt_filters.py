@@ -15,6 +15,21 @@ from selfreward.languages import LanguageCode, has_spaces, words, written_in
 from selfreward.records import Frozen
 from selfreward.rouge import RougeIndex
 
+# English requests that need something which a model may have left out: "Translate this sentence into French."
+_MATERIAL = re.compile(r"[:\"“”«`\n\[({=<]|(?<!\w)['\u2018]")
+_POINTS_AT = re.compile(
+    r"\b(?:this|these|those|the following|the above) (?:[\w-]+ ){0,2}?(?P<noun>text|sentence|paragraph|passage|article"
+    r"|essay|poem|story|code|function|snippet|query|table|equation|script|document|email|letter|conversation|dialogue"
+    r"|list|word|phrase|number|statement|option|problem|question|riddle|dataset|data|spreadsheet|input|project|topic"
+    r"|situation|scenario)s?\b"
+    r"|\bthese (?:two|three|four|five)\b"
+    r"|\b(?:of|between|among|in|into|from|to|for|with|classify|sort|translate|solve) the following\b"
+    r"|\b(?:text|sentence|paragraph|passage|article|poem|code|function|snippet|table|list)s? (?:below|above)\b"
+    r"|\A(?:(?:what|how|why|who|when|where|which|is|are|was|do|does|did|can|could|you|explain|describe|list|name|tell"
+    r"|me|please) )+(?:its|their)\b",
+    re.IGNORECASE,
+)
+
 
 class FilterConfig(Frozen):
     """Which generated prompts are dropped; the defaults are Self-Instruct's."""
@@ -69,7 +84,8 @@ class PromptFilter:
         """Why ``text`` is to be dropped, or None where it is to be kept: the first that holds, in this order.
 
         "empty", "too_short", "too_long", "keyword", "leading_punctuation", "non_english" or "other_language",
-        "duplicate" (equal to a known text but for case and whitespace), "rouge_l".
+        "missing_material" (English that points at a text which is not there), "duplicate" (equal to a known text
+        but for case and whitespace), "rouge_l".
         """
         if reason := self._unfit(text):
             return reason
@@ -102,11 +118,19 @@ class PromptFilter:
             "keyword": self._keyword is not None and self._keyword.search(text),
             "leading_punctuation": text[:1] in set(string.punctuation),
             "non_english" if config.language == "en" else "other_language": not written_in(text, config.language),
+            "missing_material": config.language == "en" and _lacks_material(text),
         }
         return next((reason for reason, holds in rules.items() if holds), None)
 
     def _words(self, text: str) -> list[str]:
         return words(text, self._config.language)
+
+
+def _lacks_material(text: str) -> bool:
+    """Whether the first sentence points at something that neither it nor what comes behind it has."""
+    first = re.split(r"(?<=[.?!])\s", text, maxsplit=1)[0]
+    found = None if _MATERIAL.search(text) else _POINTS_AT.search(first)
+    return found is not None and (found["noun"] or "?") not in first[: found.start()]
 
 
 def _normalised(text: str) -> str:
