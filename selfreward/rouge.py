@@ -25,12 +25,17 @@ _MORE_MARKS = 2
 
 
 class RougeIndex:
-    """Known texts, numbered from 0 in the order of adding, each a sequence of words."""
+    """Known texts, numbered from 0 in the order of adding, each a sequence of words.
 
-    def __init__(self, limit: float, known: Sequence[Sequence[str]] = ()) -> None:
+    ``frequent`` are texts that show which words are frequent, where there are no known texts to show it.
+    """
+
+    def __init__(
+        self, limit: float, known: Sequence[Sequence[str]] = (), frequent: Sequence[Sequence[str]] = ()
+    ) -> None:
         self._limit = limit
         # Rare words get high numbers. Any numbers are right; with these ones there are fewer candidates.
-        frequent_first = Counter(word for words in known for word in words).most_common()
+        frequent_first = Counter(word for words in frequent or known for word in words).most_common()
         self._numbers = {word: number for number, (word, _) in enumerate(frequent_first)}
         self._texts: list[str | list[int]] = []
         self._lengths = array("I")
