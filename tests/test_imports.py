@@ -11,11 +11,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "selfreward"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("records", "errors"),
-    ("resources", "builtin_model", "models", "placeholders", "readings", "templates", "engines", "reasoning"),
+    (
+        *("resources", "builtin_model", "models", "placeholders", "readings", "templates", "engines", "reasoning"),
+        *("rouge", "languages"),
+    ),
     ("judges", "pair_rules", "objectives", "seeding"),
     ("stages",),
     ("config", "storage", "progress"),
-    ("session", "steps", "loop", "query", "walk", "plan", "api", "doctor", "init"),
+    ("session", "steps", "loop", "query", "walk", "plan", "api", "doctor", "init", "seed_checks"),
     ("terminal", "commands", "cli"),
 )
 """Lowest first; a module may import from its own layer and from those below."""

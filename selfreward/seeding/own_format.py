@@ -15,22 +15,22 @@ _EFT_FIELDS = frozenset({"instruction", "response", "rationale", "score"})
 _OPTIONAL = frozenset({"task"})
 
 
-def read_ift(path: Path) -> list[IFTSeed]:
+def read_ift(path: Path, set_aside: list[str] | None = None) -> list[IFTSeed]:
     """IFT rows: ``instruction`` and ``response``, or ``messages`` that end with the assistant's.
 
     Raises:
-        SeedError: with every bad row.
+        SeedError: with every bad row, unless they are to be set aside.
     """
-    return read_rows(path, _ift)
+    return read_rows(path, _ift, set_aside)
 
 
-def read_eft(path: Path, scale: Scale) -> list[EFTSeed]:
+def read_eft(path: Path, scale: Scale, set_aside: list[str] | None = None) -> list[EFTSeed]:
     """EFT rows: ``instruction``, ``response``, ``rationale`` and a ``score`` on the rubric's scale.
 
     Raises:
-        SeedError: with every bad row.
+        SeedError: with every bad row, unless they are to be set aside.
     """
-    return read_rows(path, lambda row, line: _eft(row, line, scale))
+    return read_rows(path, lambda row, line: _eft(row, line, scale), set_aside)
 
 
 def _ift(row: dict[str, Any], line: int) -> IFTSeed:

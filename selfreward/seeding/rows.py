@@ -19,13 +19,17 @@ class RowError(ValueError):
     """What is wrong with one row."""
 
 
-def read_rows(path: Path, parse: Callable[[dict[str, Any], int], T]) -> list[T]:
+def read_rows(path: Path, parse: Callable[[dict[str, Any], int], T], set_aside: list[str] | None = None) -> list[T]:
     """Each row through ``parse(row, line)``; blank lines are skipped.
 
+    Args:
+        set_aside: what is wrong with bad rows is added here, and the good ones are given.
+
     Raises:
-        SeedError: the file cannot be read, or rows are bad; all of them are listed.
+        SeedError: the file cannot be read, or rows are bad and not to be set aside; all of them are listed.
     """
-    rows, bad = [], []
+    rows: list[T] = []
+    bad: list[str] = []
     for line, text in enumerate(_lines(path), 1):
         if not text.strip():
             continue
@@ -33,9 +37,11 @@ def read_rows(path: Path, parse: Callable[[dict[str, Any], int], T]) -> list[T]:
             rows.append(parse(json_object(text), line))
         except RowError as error:
             bad.append(f"{path}:{line}: {error}")
-    if bad:
+    if set_aside is not None:
+        set_aside += bad
+    elif bad:
         raise SeedError("\n".join(bad))
-    if not rows:
+    if not rows and not bad:
         raise SeedError(f"{path}: no rows; expected one JSON object a line")
     return rows
 

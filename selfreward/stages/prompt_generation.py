@@ -22,7 +22,7 @@ from selfreward.stages.prompt_filters import FilterConfig, PromptFilter
 from selfreward.stages.shard import Shard
 from selfreward.templates import PromptTemplate
 
-VERSION = 1
+VERSION = 2
 _MOST_AT_ONCE = 512
 """Requests a round; what a crash can lose of this stage."""
 
@@ -119,7 +119,7 @@ class PromptWriter:
                 continue
             (completion,) = answers[i].completions
             counts["tokens.generated"] += len(completion.token_ids)
-            text = clean(completion.text)
+            text = clean(completion.text, self.config.filters.language)
             reason = self._spoiled(text, completion)
             if reason:
                 counts[f"drop.{reason}"] += 1
