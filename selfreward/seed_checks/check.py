@@ -14,6 +14,7 @@ from selfreward.engines.loading import context_length, load_chat
 from selfreward.errors import ConfigError, EngineError, SeedError
 from selfreward.judges import build_judge
 from selfreward.judges.protocol import Judge
+from selfreward.readings.scale import Scale
 from selfreward.records import EFTSeed, IFTSeed
 from selfreward.seed_checks import likeness, reading
 from selfreward.seed_checks.advice import advice
@@ -21,7 +22,7 @@ from selfreward.seed_checks.lengths import measure
 from selfreward.seed_checks.report import FileCheck, Kind, Likeness, Scores, SeedCheck
 from selfreward.stages.sft_examples import longest_example
 from selfreward.storage.catalogue import find_config
-from selfreward.templates import Rubric, Scale
+from selfreward.templates import Rubric
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def check_seeds(files: Sequence[tuple[Path, Kind | None]], config: RunConfig, he
         rubric,
         build_judge(config.judge, config.model.reasoning_tags),
         load_chat(config.model),
-        context_length(config.model, config.engine.max_context),
+        context_length(config.model, config.engine.max_model_len),
     )
     others = [(str(path), reading.read_held_out(path, terms.scale)) for path in held_out]
     checked = [_check(path, kind or reading.recognise(path), terms, others) for path, kind in files]

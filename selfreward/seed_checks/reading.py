@@ -6,12 +6,12 @@ from itertools import islice
 from pathlib import Path
 
 from selfreward.errors import SeedError
+from selfreward.readings.scale import Scale
 from selfreward.records import EFTSeed, IFTSeed
 from selfreward.seed_checks.likeness import Request, request
 from selfreward.seed_checks.report import Kind
 from selfreward.seeding.own_format import read_eft, read_ift
 from selfreward.seeding.rows import read_rows, text_field
-from selfreward.templates import Scale
 
 _LOOK_AT = 100
 """Rows by which a file's kind is recognised."""

@@ -124,7 +124,7 @@ def test_rows_that_training_leaves_out_are_named(builtin_model: Path, tmp_path: 
     assert warned(found, "longer than 200 tokens (sft.max_length), so left out of training: 1 row (line 9)")
     assert warned(found, "spelling a special token of the model, so left out of training: 1 row (line 10)")
     assert found.refusals == ()
-    by_context = checked(builtin_model, tmp_path / "ift.jsonl", engine__max_context=150)
+    by_context = checked(builtin_model, tmp_path / "ift.jsonl", engine__max_model_len=150)
     assert warned(by_context, "150 tokens (the context of")
 
 

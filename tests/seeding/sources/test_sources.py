@@ -2,6 +2,7 @@
 
 import bz2
 import csv
+import functools
 import gzip
 import io
 import json
@@ -24,6 +25,8 @@ ROWS: list[dict[str, Any]] = [
     {"instruction": "a\u2028b\u0085c\nd", "output": "x" * 100_000},
     {"instruction": "", "output": "שלום \u202e"},
 ]
+packed = functools.partial(gzip.compress, mtime=0)  # with its time in it, a test would have another name each second
+
 JSONL = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS)
 
 
@@ -64,18 +67,18 @@ def indented() -> str:
         ("a", JSONL, "JSONL"),
         ("a.jsonl", "\ufeff" + JSONL, "JSONL"),
         ("a.ndjson", JSONL.replace("\n", "\r\n"), "JSONL"),
-        ("a.jsonl.gz", gzip.compress(JSONL.encode()), "gzip-compressed JSONL"),
-        ("a.jsonl", gzip.compress(JSONL.encode()), "gzip-compressed JSONL"),
+        ("a.jsonl.gz", packed(JSONL.encode()), "gzip-compressed JSONL"),
+        ("a.jsonl", packed(JSONL.encode()), "gzip-compressed JSONL"),
         ("a.json", indented(), "JSON array"),
         ("a.json", "\ufeff \n" + indented(), "JSON array"),
         ("a.jsonl", json.dumps(ROWS), "JSON array"),
-        ("a.json.gz", gzip.compress(indented().encode()), "gzip-compressed JSON array"),
+        ("a.json.gz", packed(indented().encode()), "gzip-compressed JSON array"),
         ("a.json", json.dumps({"version": 1, "data": ROWS}), "JSON"),
         ("a.json", json.dumps({"train": ROWS}, indent=1), "JSON"),
         ("a.csv", table(), "CSV"),
         ("a.csv", "\ufeff" + table(";"), "CSV"),
         ("a.tsv", table("\t"), "CSV"),
-        ("a.CSV.gz", gzip.compress(table().encode()), "gzip-compressed CSV"),
+        ("a.CSV.gz", packed(table().encode()), "gzip-compressed CSV"),
     ],
 )
 def test_every_kind_of_file(tmp_path: Path, name: str, content: str | bytes, kind: str) -> None:
@@ -188,16 +191,16 @@ def zipped() -> bytes:
     [
         (JSONL.encode("utf-16"), r"is UTF-16; save it as UTF-8 \(iconv -f UTF-16 -t UTF-8\)"),
         (JSONL.encode("utf-32"), "is UTF-32"),
-        (gzip.compress(JSONL.encode("utf-16")), "is UTF-16"),
+        (packed(JSONL.encode("utf-16")), "is UTF-16"),
         (bz2.compress(JSONL.encode()), "is bzip2-compressed; unpack it first"),
         (lzma.compress(JSONL.encode()), "is xz-compressed"),
         (b"\x28\xb5\x2f\xfd rest", "is zstd-compressed"),
         (zipped(), "is a zip archive"),
         (pickle.dumps(ROWS), "is a Python pickle, which is never opened"),
-        (gzip.compress(JSONL.encode() * 20)[:-3000], "the gzip data are damaged or cut off"),
-        (gzip.compress(JSONL.encode())[:5], "the gzip data are damaged or cut off"),
+        (packed(JSONL.encode() * 20)[:-3000], "the gzip data are damaged or cut off"),
+        (packed(JSONL.encode())[:5], "the gzip data are damaged or cut off"),
         (b"\x1f\x8b nonsense", "the gzip data are damaged or cut off"),
-        (gzip.compress(b"PAR1"), "is Parquet inside gzip"),
+        (packed(b"PAR1", mtime=0), "is Parquet inside gzip"),
         (b"PAR1 nonsense", "cannot be read as Parquet"),
         (b"", "no such thing"),
     ],
