@@ -88,8 +88,12 @@ class Chat:
     def encode_targets(self, chats: Sequence[Sequence[Message]]) -> list[tuple[list[int], int]]:
         """For each finished chat, its token ids and how many of them come before the last message's own."""
         finished = self.encode(chats, open_turn=False)
-        opened = self.encode([chat[:-1] for chat in chats])
-        return [(whole, _shared_length(whole, context)) for whole, context in zip(finished, opened, strict=True)]
+        contexts = list(dict.fromkeys(tuple(chat[:-1]) for chat in chats))  # both sides of a pair have the same
+        opened = dict(zip(contexts, self.encode(contexts), strict=True))
+        return [
+            (whole, _shared_length(whole, opened[tuple(chat[:-1])]))
+            for chat, whole in zip(chats, finished, strict=True)
+        ]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text without special tokens."""
