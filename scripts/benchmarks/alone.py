@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from typing import Any
 from benchmarks import MEASUREMENTS
 from benchmarks.measured import Absent, Setting, environment
 
+_SECONDS_TO_END = 30.0
+
 
 def measure_alone(name: str, setting: Setting) -> dict[str, Any]:
     """What a measurement gives, or the reason why it gave nothing; with its title."""
@@ -21,12 +24,27 @@ def measure_alone(name: str, setting: Setting) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="selfreward-bench-") as scratch:
         own, result = replace(setting, scratch=Path(scratch)), Path(scratch) / "result.json"
         words = [sys.executable, "-m", "benchmarks.alone", name, json.dumps(own.as_json()), str(result)]
-        done = subprocess.run(words, env=environment(), check=False)
+        with subprocess.Popen(words, env=environment()) as process:
+            reason = _wait(process, setting.seconds_left())
         if result.is_file():
             found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         else:
-            found = {"title": title(name), "failed": f"its process ended with status {done.returncode}; see above"}
+            found = {"title": title(name), "failed": reason}
     return {**found, "seconds": round(time.monotonic() - begin, 1)}
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> str:
+    """Until it ended, if need be by being told to; how it ended."""
+    try:
+        status = process.wait(None if seconds == float("inf") else max(0.0, seconds))
+    except subprocess.TimeoutExpired:
+        process.terminate()  # it ends its engines then
+        try:
+            process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        return "was not done in time"
+    return f"its process ended with status {status}; see above"
 
 
 def title(name: str) -> str:
@@ -45,6 +63,7 @@ def measure_here(name: str, setting: Setting) -> dict[str, Any]:
 
 def main(arguments: list[str]) -> int:
     """For :func:`measure_alone`."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     name, setting, result = arguments
     found = measure_here(name, Setting.from_json(json.loads(setting)))
     Path(result).write_text(json.dumps(found), encoding="utf-8")

@@ -7,6 +7,7 @@ from benchmarks import workload
 from benchmarks.measured import Figure, Measured, Setting
 from benchmarks.turns import as_json, ratio, take_turns, timed
 from selfreward.engines.driver import work_through
+from selfreward.engines.loading import torch_device
 from selfreward.judges import JudgeConfig
 from selfreward.judges.expected import ExpectedConfig
 from selfreward.judges.sampled import SampledConfig
@@ -14,8 +15,8 @@ from selfreward.judges.sampled import SampledConfig
 TITLE = "expected-score judging against three sampled rationales of up to 128 tokens"
 _TARGET = 10.0
 _SAMPLES, _MAX_TOKENS = 3, 128
-_ROUNDS, _RESPONSES = 3, 20
-"""A round's responses fill two batches of the engine with rationales: 10 x 3 of 32 sequences."""
+_ROUNDS, _RESPONSES, _RESPONSES_ON_GPU = 3, 20, 340
+"""A round's responses fill whole batches with rationales: 10 x 3 of 32 sequences; 85 x 3 of 256 on a GPU."""
 
 _WARM_UP = 1000
 """Number of a round whose responses no other has."""
@@ -23,7 +24,7 @@ _WARM_UP = 1000
 
 def measure(setting: Setting) -> Measured:
     """Each round has responses of its own, which both methods judge."""
-    size = 2 if setting.tiny else _RESPONSES
+    size = 2 if setting.tiny else _RESPONSES if torch_device().type == "cpu" else _RESPONSES_ON_GPU
     engine = workload.open_engine(setting)
     most = 6 if setting.tiny else _MAX_TOKENS
     sampled = JudgeConfig(method=SampledConfig(samples=_SAMPLES, max_tokens=most, retries=0))

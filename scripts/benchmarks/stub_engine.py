@@ -8,8 +8,8 @@ from pathlib import Path
 
 from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Answer, Ask, Completion, NextToken, Sampling
+from selfreward.readings.scale import Scale
 from selfreward.seeding.own_format import read_eft
-from selfreward.templates import Scale
 
 Write = Callable[[random.Random], Completion]
 _SCALE = Scale(min=0, max=5)

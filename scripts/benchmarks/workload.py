@@ -12,13 +12,13 @@ from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Asking, Engine, EngineRoom
 from selfreward.judges import JudgeConfig, build_judge
 from selfreward.judges.protocol import Listener
+from selfreward.readings.scale import Scale
 from selfreward.records import Judgment, Prompt, Response, content_id, derive_seed
 from selfreward.resources import find
 from selfreward.seeding.own_format import read_eft, read_ift
 from selfreward.stages.judging import judge_responses
 from selfreward.stages.responses import ResponsesConfig, generate_responses
 from selfreward.stages.shard import Shard
-from selfreward.templates import Scale
 
 T = TypeVar("T")
 TAGS = ("<think>", "</think>")

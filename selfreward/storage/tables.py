@@ -27,7 +27,7 @@ def write_table(path: Path, records: Sequence[Record], record_type: type[Record]
     import pyarrow.parquet as pq
 
     schema = schema_of(record_type)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with _without_collecting(), pq.ParquetWriter(path, schema, compression="zstd") as writer:
         if records:  # a row group without rows cannot be read by `datasets.load_dataset`; a file without one can
             writer.write_table(pa.Table.from_pylist([record.model_dump() for record in records], schema=schema))
 
