@@ -42,12 +42,13 @@ class Size:
     n: int
     max_tokens: int
     judged: int
-    max_num_seqs: int
+    max_num_seqs: int | None
+    """None leaves it to vLLM, as most users will."""
     max_model_len: int = 1024
 
 
 _FULL = Size(prompts=64, shard=16, n=2, max_tokens=48, judged=64, max_num_seqs=64)
-_ON_GPU = Size(prompts=1024, shard=256, n=4, max_tokens=128, judged=4096, max_num_seqs=256)
+_ON_GPU = Size(prompts=1024, shard=256, n=4, max_tokens=128, judged=4096, max_num_seqs=None)
 _TINY = Size(prompts=4, shard=2, n=2, max_tokens=4, judged=4, max_num_seqs=8)
 
 
