@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+_TO_JSON = json.JSONEncoder(ensure_ascii=False)
+
 
 class Frozen(BaseModel):
     """Frozen base of all records and settings: unknown fields are refused, field docstrings are the documentation."""
@@ -34,7 +36,7 @@ def key_settings(settings: Frozen) -> dict[str, Any]:
 
 def content_id(kind: str, *parts: str | int) -> str:
     """An id such as ``p-3f9a…`` (16 hex digits, 64 bits) from what a record is and where it stands."""
-    digest = hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+    digest = hashlib.sha256(_TO_JSON.encode(parts).encode()).hexdigest()
     return f"{kind}-{digest[:16]}"
 
 

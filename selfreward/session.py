@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -86,7 +87,12 @@ class Session:
     @cached_property
     def chat(self) -> Chat:
         """The policy's tokenizer and chat template; needs no weights."""
-        return load_chat(self.model)
+        chat = load_chat(self.model)
+        if not self._engines:
+            # What came with it (torch, transformers) stays: to look for garbage in it over and over took a third of the
+            # time outside engines. No weights are loaded yet, which have to be found when they are garbage.
+            gc.freeze()
+        return chat
 
     @cached_property
     def context(self) -> int:
@@ -130,6 +136,7 @@ class Session:
         """Give all memory back, for good."""
         while self._engines:
             self._engines.pop()[2].close()
+        gc.unfreeze()
 
     def run_stage(self, iteration: IterationStore, stage: Stage[R], work: Work[R]) -> Stored[R]:
         """A stage's records: from disk where it is finished, else what is missing is made, shard by shard.

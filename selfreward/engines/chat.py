@@ -8,6 +8,7 @@ template alone.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -78,11 +79,21 @@ class Chat:
             return ids
         return [start + list(prefill) for start, prefill in zip(ids, prefills, strict=True)]
 
+    def longer_than(self, room: int, chats: Sequence[Sequence[Message]]) -> list[int]:
+        """Which of the chats have more tokens than that, by their place. Tokenises only where there is a doubt."""
+        doubtful = [i for i, chat in enumerate(chats) if self._most_tokens(chat) > room]
+        ids = self.encode([chats[i] for i in doubtful])
+        return [i for i, own in zip(doubtful, ids, strict=True) if len(own) > room]
+
     def encode_targets(self, chats: Sequence[Sequence[Message]]) -> list[tuple[list[int], int]]:
         """For each finished chat, its token ids and how many of them come before the last message's own."""
         finished = self.encode(chats, open_turn=False)
-        opened = self.encode([chat[:-1] for chat in chats])
-        return [(whole, _shared_length(whole, context)) for whole, context in zip(finished, opened, strict=True)]
+        contexts = list(dict.fromkeys(tuple(chat[:-1]) for chat in chats))  # both sides of a pair have the same
+        opened = dict(zip(contexts, self.encode(contexts), strict=True))
+        return [
+            (whole, _shared_length(whole, opened[tuple(chat[:-1])]))
+            for chat, whole in zip(chats, finished, strict=True)
+        ]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text without special tokens."""
@@ -102,6 +113,15 @@ class Chat:
         # Only after the tokenizer's own normalising does it spell a special token, such as one in full-width letters.
         middle = len(piece) // 2
         return self._harmless(piece[:middle]) + self._harmless(piece[middle:])
+
+    def _most_tokens(self, chat: Sequence[Message]) -> float:
+        """No chat has more: a token stands for a byte at least, and a piece may be given one more in front of it."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is None:  # what it makes of a text before it tokenises it cannot be seen
+            return math.inf
+        text = self._render([m.model_dump() for m in chat], open_turn=True)
+        normalised = backend.normalizer.normalize_str(text) if backend.normalizer else text
+        return 2 * len(normalised.encode())
 
     def _render(self, messages: list[dict[str, str]], open_turn: bool) -> str:
         import jinja2

@@ -41,12 +41,11 @@ def questions(
     shortened: set[int] = set()
     if chat is None:
         return asked, shortened
-    for i, ids in enumerate(chat.encode(asked)):
-        if len(ids) > room:
-            fitting = _fit(rubric, chat, candidates[i], room)
-            if fitting is not None:
-                asked[i] = fitting
-                shortened.add(i)
+    for i in chat.longer_than(room, asked):
+        fitting = _fit(rubric, chat, candidates[i], room)
+        if fitting is not None:
+            asked[i] = fitting
+            shortened.add(i)
     return asked, shortened
 
 

@@ -53,17 +53,24 @@ def generate_responses(
         for index, completion in enumerate(answers[i].completions):
             counts["tokens.generated"] += len(completion.token_ids)
             counts["tokens.prompt"] += answers[i].prompt_tokens
-            response = _response(prompt, index, completion, answers[i].prompt_tokens, model, reasoning_tags)
-            # Tags that stand elsewhere than around the reasoning are special tokens like all others.
-            stray = any(map(chat.spells_special, (response.text, response.reasoning or "")))
-            records.append(response.model_copy(update={"special_tokens": response.special_tokens or stray}))
+            records.append(_response(prompt, index, completion, answers[i].prompt_tokens, model, reasoning_tags, chat))
     return Shard(records, len(prompts), counts)
 
 
 def _response(
-    prompt: Prompt, index: int, completion: Completion, prompt_tokens: int, model: str, tags: tuple[str, str]
+    prompt: Prompt,
+    index: int,
+    completion: Completion,
+    prompt_tokens: int,
+    model: str,
+    tags: tuple[str, str],
+    chat: Chat,
 ) -> Response:
     reasoning, text = split_reasoning(completion.text, tags)
+    special = completion.special_tokens
+    if not special and any(tag in completion.text for tag in tags):
+        # Tags that stand elsewhere than around the reasoning are special tokens like all others.
+        special = any(map(chat.spells_special, (text, reasoning or "")))
     return Response(
         id=content_id("r", prompt.id, index, completion.text),
         prompt_id=prompt.id,
@@ -73,6 +80,6 @@ def _response(
         token_ids=completion.token_ids,
         finish_reason=completion.finish_reason,
         prompt_tokens=prompt_tokens,
-        special_tokens=completion.special_tokens,
+        special_tokens=special,
         model=model,
     )

@@ -1,6 +1,7 @@
 """How an iteration begins and ends: its manifest and its metrics."""
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from selfreward.errors import ConfigError, EngineError, StoreError
@@ -93,11 +94,10 @@ def iteration_metrics(it: IterationStore) -> dict[str, Any]:
     """What metrics.json holds, computed from the stored records."""
     found: dict[str, Any] = {"iteration": it.manifest.iteration}
     if "responses" in it.manifest.stages:
-        answers = it.stored("responses", Response)
-        lengths = {r.id: len(r.token_ids) for r in answers.records()}
         asked = it.stored("prompts", Prompt).entry.rows
         found["prompts"] = asked
-        found |= metrics.response_metrics(answers.records())
+        lengths: dict[str, int] = {}
+        found |= metrics.response_metrics(_noting_lengths(it.stored("responses", Response).records(), lengths))
         found |= metrics.judgment_metrics(it.stored("judgments", Judgment).records(), lengths)
         found |= metrics.pair_metrics(it.stored("pairs", PreferencePair).records(), asked)
     found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
@@ -106,3 +106,10 @@ def iteration_metrics(it: IterationStore) -> dict[str, Any]:
     if training is not None:
         found["training"] = training.summary
     return found
+
+
+def _noting_lengths(responses: Iterable[Response], lengths: dict[str, int]) -> Iterator[Response]:
+    """The responses, whose tokens are counted by id in passing: reading them twice takes longer."""
+    for response in responses:
+        lengths[response.id] = len(response.token_ids)
+        yield response
