@@ -2,12 +2,8 @@
 
 import typer
 
-from selfreward.commands import seeds_import
+from selfreward.commands import seeds_build_eft, seeds_import
 
 app = typer.Typer(help="Import, check and build own IFT and EFT data.", no_args_is_help=True, rich_markup_mode=None)
 app.command("import")(seeds_import.import_seeds)
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps ``seeds`` a group, however few commands are in it."""
+app.command("build-eft")(seeds_build_eft.build_eft)
