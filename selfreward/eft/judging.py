@@ -29,7 +29,8 @@ from selfreward.storage.iteration import MANIFEST, IterationStore, StageKey, che
 from selfreward.storage.manifest import Manifest
 from selfreward.storage.run import RunStore
 
-_RESPONSES_A_SAVE = 32
+_RESPONSES_A_SAVE = 16
+"""What a crash can lose: minutes on a CPU; engines that batch across asks have several under way."""
 _NAME = "judgments"
 
 

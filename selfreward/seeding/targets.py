@@ -80,7 +80,7 @@ def rationale_of(text: str, score: float, rubric: Rubric) -> str | None:
     None where there are none, where they give another verdict or repeat the question's own tags, or where reasons and
     score, put together again as the rubric asks, would not be read as this score.
     """
-    found = _json_field(text, rubric) if rubric.front.verdict.type == "json" else _before_verdict(text, rubric)
+    found = _json_field(text, rubric) if rubric.front.verdict.type == "json" else _before_verdict(text, score, rubric)
     rationale = (found or "").strip()
     if not any(letter.isalnum() for letter in rationale) or rubric.defuse(rationale) != rationale:
         return None
@@ -99,12 +99,15 @@ def _json_field(text: str, rubric: Rubric) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _before_verdict(text: str, rubric: Rubric) -> str | None:
-    """What stands before the first verdict; a label in the verdict's own line is cut off with it."""
+def _before_verdict(text: str, score: float, rubric: Rubric) -> str | None:
+    """What stands before the first verdict, if that one has the score; the verdict's own label is cut off with it."""
     label = rubric.verdict(rubric.front.scale.max).partition(":")[0].strip("*_ ").casefold()
     lines = text.splitlines()
     for number, line in enumerate(lines):
-        if rubric.read("\n".join(lines[: number + 1])).score is not None:
+        first = rubric.read("\n".join(lines[: number + 1])).score
+        if first is not None and first != score:
+            return None
+        if first is not None:
             at = line.casefold().rfind(label)
             before = line[: max(at, 0)].rstrip(" \t*_#>-([{\"'")
             return "\n".join([*lines[:number], before])
