@@ -125,7 +125,7 @@ class _Judge(NamedTuple):
             config = RunStore(path).config().model_dump(mode="json")
             return make_config(config, {**parse_overrides(self.set_), "judge.model": None}, str(path))
         if self.recipe:
-            judge = [f"judge.model={json.dumps(self.model)}"] if self.model else []
+            judge = [f"judge.model.name={json.dumps(self.model)}"] if self.model else []
             return find_config(self.recipe, [*judge, *self.set_])
         return plain_config(self.model, self.set_)
 

@@ -46,6 +46,8 @@ class Who:
     adapter: Path | None = None
     digest: str = "root"
     """Hash of the adapter."""
+    setting: str = "engine"
+    """Where its engine is set, for messages."""
 
     @property
     def chat(self) -> Chat | None:
@@ -59,7 +61,8 @@ def named_model(config: RunConfig) -> Who:
     if judge is None:
         return Who(config, config.model, resolve_engine(config.engine), config.model.name)
     plain = ModelConfig(**{name: getattr(judge, name) for name in ModelConfig.model_fields})
-    return Who(config, plain, resolve_engine(judge.engine or config.engine), judge.name)
+    setting = "judge.model.engine" if judge.engine else "engine"
+    return Who(config, plain, resolve_engine(judge.engine or config.engine), judge.name, setting=setting)
 
 
 def model_of_run(run: RunStore, t: int | None, config: RunConfig) -> Who:
@@ -101,7 +104,7 @@ def judged(who: Who, rows: Sequence[Ranked], work: Path, reporter: Reporter) -> 
     """
     config = who.config.judge
     who.engine.check(who.model)
-    check_fits(config, who.config.model.reasoning_tags, who.engine, "engine", who.chat)
+    check_fits(config, who.model.reasoning_tags, who.engine, who.setting, who.chat)
     with _locked(work):
         key = _key(who, rows)
         it = _store(work, key)

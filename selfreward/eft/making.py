@@ -51,7 +51,8 @@ class Request:
 def plain_config(model: str | None, overrides: Iterable[str]) -> RunConfig:
     """Settings for judging alone. A recipe wants seeds to write prompts after, and none are written here."""
     changes = parse_overrides(list(overrides))
-    return make_config({"model": model or "unnamed", "seeds": {"ift": "unused"}}, changes, "--set")
+    judge = {"judge": {"model": {"name": model}}} if model else {}
+    return make_config({"model": model or "unnamed", "seeds": {"ift": "unused"}, **judge}, changes, "--set")
 
 
 def rubric_for(config: RunConfig) -> Rubric:
