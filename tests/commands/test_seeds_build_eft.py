@@ -10,7 +10,7 @@ from fixture_run import Command
 
 from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Ask, Request, Sampling
-from selfreward.engines.transformers import TransformersConfig
+from selfreward.engines.transformers import TransformersConfig, TransformersEngine
 from selfreward.readings.scale import Scale
 from selfreward.seeding.own_format import read_eft
 from selfreward.seeding.ranked import read_ranked
@@ -262,17 +262,25 @@ def test_a_real_engine_judges_by_score_alone(command: Command, source: Path, tin
 
 @pytest.mark.slow
 def test_the_judge_is_a_runs_own_model(
-    command: Command, source: Path, tmp_path: Path, make_recipe: Callable[..., Path]
+    command: Command,
+    source: Path,
+    tmp_path: Path,
+    make_recipe: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     recipe = make_recipe(tmp_path)
     assert command("run", str(recipe), "-n", "0", "--set", "sft.max_tokens=800")[0] == 0
+    used: list[Path | None] = []
+    use = TransformersEngine.use
+    monkeypatch.setattr(TransformersEngine, "use", lambda self, path: (used.append(path), use(self, path)))
     options = ("--run", "tiny", "--keep", "pair", "--thin", "none")
     first = build(command, *options, "--json")
     assert first[0] == 0, first[2]
     assert json.loads(first[1])["judge"] == "M1 of tiny"
     root = build(command, *options, "-i", "0", "--json", out="root/eft.jsonl")
     assert json.loads(root[1])["judge"] == "M0 of tiny"
-    assert json.loads(root[1])["before"] != json.loads(first[1])["before"]
+    adapter = tmp_path / "runs" / "tiny" / "iter-000" / "adapter"
+    assert [path and path.resolve() for path in used] == [adapter.resolve()]
     code, _, err = build(command, *options, "-i", "7", out="x.jsonl")
     assert code == 1
     assert "has no M7; it has M0, M1" in err
