@@ -45,7 +45,7 @@ class SeedsConfig(Frozen):
     ift: str | None = None
     """JSONL with ``instruction`` and ``response``, or ``messages``."""
     eft: str | None = None
-    """JSONL with ``instruction``, ``response``, ``rationale`` and ``score``."""
+    """JSONL with ``instruction``, ``response``, ``rationale`` and ``score``; no rationale where judging is expected."""
 
 
 class RunConfig(Frozen):

@@ -58,6 +58,8 @@ class Plan(Frozen):
     """Each of the iterations after it."""
     finished: tuple[str, ...]
     """What the run has finished already."""
+    notices: tuple[str, ...] = ()
+    """What is worth knowing and does not stop the run."""
 
     @property
     def most_bytes(self) -> int | None:
@@ -88,6 +90,7 @@ def make_plan(config: RunConfig) -> Plan:
         sft=tuple(_sft(config, ift, eft, adapter)),
         self_reward=tuple(_self_reward(config, ift, eft, adapter)) if config.iterations else (),
         finished=tuple(_finished(config.run_dir)),
+        notices=tuple(steps.seed_notices(config)),
     )
 
 

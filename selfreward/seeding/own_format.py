@@ -24,13 +24,17 @@ def read_ift(path: Path, set_aside: list[str] | None = None) -> list[IFTSeed]:
     return read_rows(path, _ift, set_aside)
 
 
-def read_eft(path: Path, scale: Scale, set_aside: list[str] | None = None) -> list[EFTSeed]:
+def read_eft(
+    path: Path, scale: Scale, set_aside: list[str] | None = None, *, score_only: bool = False
+) -> list[EFTSeed]:
     """EFT rows: ``instruction``, ``response``, ``rationale`` and a ``score`` on the rubric's scale.
+
+    With ``score_only`` a rationale may be missing, null or empty; nobody is taught to write one then.
 
     Raises:
         SeedError: with every bad row, unless they are to be set aside.
     """
-    return read_rows(path, lambda row, line: _eft(row, line, scale), set_aside)
+    return read_rows(path, lambda row, line: _eft(row, line, scale, score_only), set_aside)
 
 
 def _ift(row: dict[str, Any], line: int) -> IFTSeed:
@@ -59,11 +63,12 @@ def _messages(value: Any) -> tuple[Message, ...]:
     return messages
 
 
-def _eft(row: dict[str, Any], line: int, scale: Scale) -> EFTSeed:
+def _eft(row: dict[str, Any], line: int, scale: Scale, score_only: bool) -> EFTSeed:
     unknown = frozenset(row) - _EFT_FIELDS - _OPTIONAL
     if unknown:
         raise RowError(f"unknown fields {', '.join(sorted(unknown))}; expected {', '.join(sorted(_EFT_FIELDS))}")
-    instruction, response, rationale = (text_field(row, f).strip() for f in ("instruction", "response", "rationale"))
+    instruction, response = (text_field(row, f).strip() for f in ("instruction", "response"))
+    rationale = _rationale(row, score_only)
     score = row.get("score")
     expected = f"expected a whole number from {scale.min} to {scale.max}"
     if isinstance(score, bool) or not isinstance(score, int | float):
@@ -78,3 +83,15 @@ def _eft(row: dict[str, Any], line: int, scale: Scale) -> EFTSeed:
         score=float(score),
         line=line,
     )
+
+
+def _rationale(row: dict[str, Any], score_only: bool) -> str:
+    value = row.get("rationale")
+    if value is None or (isinstance(value, str) and not value.strip()):
+        if score_only:
+            return ""
+        raise RowError(
+            f'{"no" if "rationale" not in row else "empty"} "rationale", and a sampled judge is taught to write one; '
+            "give the row one, or judge by score alone with judge.method.type=expected"
+        )
+    return text_field(row, "rationale").strip()

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from selfreward.errors import ConfigError, EngineError, StoreError
-from selfreward.judges import build_judge
+from selfreward.errors import ConfigError, StoreError
+from selfreward.judges.fitting import check_fits
 from selfreward.records import Judgment, PreferencePair, Prompt, Response
 from selfreward.session import Session
 from selfreward.stages import metrics
@@ -41,17 +41,9 @@ def check_model(s: Session) -> None:
 def _check_judge(s: Session) -> None:
     model = s.config.judge.model
     engine = s.engine_config if model is None else s.engine_config_of(model)
-    judge = build_judge(s.config.judge, s.config.model.reasoning_tags)
-    lacking = sorted(judge.needs - engine.capabilities())
-    if lacking:
-        setting = "engine" if model is None or model.engine is None else "judge.model.engine"
-        raise EngineError(
-            f"judge.method.type={s.config.judge.method.type} needs an engine with {', '.join(lacking)}, which "
-            f"{setting}.type={engine.type} has not; use judge.method.type=sampled, or another engine"
-        )
+    setting = "engine" if model is None or model.engine is None else "judge.model.engine"
     chat = s.chat if model is None else engine.chat_of(model)
-    if chat is not None:
-        judge.check(chat)
+    check_fits(s.config.judge, s.config.model.reasoning_tags, engine, setting, chat)
 
 
 def begin_iteration(s: Session, t: int) -> IterationStore:

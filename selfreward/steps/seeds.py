@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from selfreward.config import RunConfig
+from selfreward.eft.sidecar import changed_since
 from selfreward.errors import ConfigError, SeedError
 from selfreward.judges import build_judge
 from selfreward.records import EFTSeed, Example, IFTSeed, Record, derive_seed
@@ -43,10 +44,22 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
             return []
 
     ift = read(config.seeds.ift, read_ift)
-    eft = read(config.seeds.eft, lambda path: read_eft(path, scale))
+    eft = read(config.seeds.eft, lambda path: read_eft(path, scale, score_only=_score_only(config)))
     if errors:
         raise SeedError("\n".join(errors))
     return ift, eft
+
+
+def seed_notices(config: RunConfig) -> list[str]:
+    """What is worth saying of the seed files before a run, and does not stop it."""
+    if not config.seeds.eft:
+        return []
+    said = changed_since(Path(config.seeds.eft), config.judge.load_rubric())
+    return [f"seeds.eft: {said}"] if said else []
+
+
+def _score_only(config: RunConfig) -> bool:
+    return config.judge.method.type == "expected"
 
 
 def store_seeds(s: Session, it: IterationStore) -> tuple[list[IFTSeed], list[EFTSeed]]:
