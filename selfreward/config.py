@@ -222,7 +222,7 @@ def _set(data: dict[str, Any], path: str, value: Any) -> None:
         inner = data.get(parent)
         data[parent] = {**inner} if isinstance(inner, dict) else {}
         data = data[parent]
-    if last == "type" and data.get("type", value) != value:
+    if last == "type" and data.get("type", value) not in (value, "auto"):  # what ``auto`` has, all engines have
         data.clear()  # the settings of one type mean nothing to another
     data[last] = value
 
@@ -244,6 +244,9 @@ def _explain(error: Any, source: str) -> str:
     where = ".".join(place)
     if error["type"] == "extra_forbidden":
         known = _settings_beside(place)
+        if place[-1] in known:
+            kind, name = place[-2], ".".join([*place[:-2], place[-1]])
+            return f"{source}: {name}: no such setting with type: {kind}; set {'.'.join(place[:-2])}.type as well"
         close = difflib.get_close_matches(place[-1], known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
         return f"{source}: {where}: no such setting; {hint}"

@@ -110,16 +110,18 @@ class Session:
 
     def engine(self, policy: Policy) -> Engine:
         """The engine that answers as this policy; opened once, whatever stages ask for it."""
-        engine = self._engine(self.model, self.engine_config)
+        engine = self._engine(self.model, self.engine_config, "engine")
         engine.use(policy.adapter)
         return engine
 
-    def fixed_engine(self, model: FixedModel) -> Engine:
-        """The engine of a model that is not trained."""
+    def fixed_engine(self, model: FixedModel, setting: str) -> Engine:
+        """The engine of a model that is not trained; ``setting`` is where the recipe names it."""
         plain = ModelConfig(**{name: getattr(model, name) for name in ModelConfig.model_fields})
-        return self._engine(plain, self.engine_config_of(model))
+        engine = self._engine(plain, self.engine_config_of(model), f"{setting}.engine" if model.engine else "engine")
+        engine.use(None)  # it may be the policy's own, where both are the same root model
+        return engine
 
-    def _engine(self, model: ModelConfig, config: ResolvedEngine) -> Engine:
+    def _engine(self, model: ModelConfig, config: ResolvedEngine, setting: str) -> Engine:
         """Only one has memory at a time."""
         wanted = None
         for other_model, other_config, engine in self._engines:
@@ -128,7 +130,7 @@ class Session:
             else:
                 engine.pause()
         if wanted is None:
-            wanted = config.open(model, EngineRoom(self.store.path / ENGINE, self.reporter.say))
+            wanted = config.open(model, EngineRoom(self.store.path / ENGINE, setting, self.reporter.say))
             self._engines.append((model, config, wanted))
         return wanted
 

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from selfreward.config import RunConfig, make_config
+from selfreward.engines import FixedModel
 from selfreward.engines.protocol import Answer, Ask, Asking, NextToken
 from selfreward.errors import StageError, StoreError
 from selfreward.progress import Reporter
 from selfreward.records import Prompt
-from selfreward.session import Session, Stage, over
+from selfreward.session import Policy, Session, Stage, over
 from selfreward.stages.shard import Shard
 from selfreward.storage.events import read_events
 from selfreward.storage.iteration import IterationStore, StageKey
@@ -145,3 +146,33 @@ def test_over_takes_any_iterable_and_skips_what_is_done(session: Session, iterat
     iteration.add_shard("prompts", Shard([Prompt(id="p0", text="a", iteration=0)], 1), Prompt, seconds=0)
     shards = list(work(iteration.stored("prompts", Prompt)))
     assert [(p.id, p.text) for shard in shards for p in shard.records] == [("p1", "b"), ("p2", "c")]
+
+
+class Noting:
+    """An engine's config and its engine, which notes what it is told to use."""
+
+    def __init__(self) -> None:
+        self.opened: list[Any] = []
+        self.used: list[Any] = []
+
+    def open(self, model: Any, room: Any) -> "Noting":
+        self.opened.append((model, room.setting))
+        return self
+
+    def use(self, adapter: Path | None) -> None:
+        self.used.append(adapter)
+
+    def pause(self) -> None:
+        pass
+
+
+def test_a_fixed_model_that_is_the_root_model_answers_without_the_policys_adapter(
+    session: Session, tmp_path: Path
+) -> None:
+    """Both are served by one engine, and a judge that is meant to stay M0 must not become M_t."""
+    engine = Noting()
+    session.__dict__.update(model=session.config.model, engine_config=engine)
+    session.engine(Policy("M1", tmp_path / "adapter", "d"))
+    session.fixed_engine(FixedModel(name=session.config.model.name), "judge.model")
+    assert engine.opened == [(session.config.model, "engine")]
+    assert engine.used == [tmp_path / "adapter", None]

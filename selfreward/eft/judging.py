@@ -116,7 +116,7 @@ def judged(who: Who, rows: Sequence[Ranked], work: Path, reporter: Reporter) -> 
 
 def _judge(who: Who, rows: Sequence[Ranked], it: IterationStore, reporter: Reporter) -> None:
     judge = build_judge(who.config.judge, who.model.reasoning_tags)
-    engine = who.engine.open(who.model, EngineRoom(it.path.parent / "engine", reporter.say))
+    engine = who.engine.open(who.model, EngineRoom(it.path.parent / "engine", say=reporter.say))
 
     def verdicts(part: Sequence[Ranked], start: int) -> Asking[Shard[Judgment]]:
         asked = [Candidate(r.prompt_id, r.id, r.prompt or "", r.response) for r in part]

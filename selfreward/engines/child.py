@@ -20,8 +20,11 @@ _SECONDS_TO_VANISH = 10.0
 _LAST_LINES = 12
 _LONGEST_LINE = 300
 _ERROR = re.compile(r"(\b[\w.]*(?:Error|Exception): .+)")
-_CONSEQUENCES = ("EngineDeadError", "EngineGenerateError")
-"""How vLLM says that another of its processes has failed."""
+_CONSEQUENCES = (
+    *("EngineDeadError", "EngineGenerateError", "Engine core initialization failed"),
+    *("WorkerProc initialization failed", "See root cause above", "See stack trace"),
+)
+"""How vLLM says that another of its processes has failed, and that the reason stands elsewhere."""
 
 
 class Child:
@@ -65,15 +68,14 @@ class Child:
             return
         with contextlib.suppress(OSError):
             self.connection.close()  # it takes this for its cue
-        if not at_once:
-            self._wait(_SECONDS_TO_END)
-        # Before the child is reaped its number is no other group's.
-        if not _signal_group(self.pid, signal.SIGKILL):
+        try:
+            if not at_once:
+                self._wait(_SECONDS_TO_END)
+        finally:  # Ctrl-C does not save it. Before the child is reaped its number is no other group's.
+            some = _signal_group(self.pid, signal.SIGKILL)
             self._process.wait()
-            return
-        self._process.wait()
         until = time.monotonic() + _SECONDS_TO_VANISH
-        while _signal_group(self.pid, 0) and time.monotonic() < until:
+        while some and _signal_group(self.pid, 0) and time.monotonic() < until:
             time.sleep(0.02)
 
     def last_words(self) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+NO_LIMIT = 1 << 30
+"""Context of a model whose config names none."""
 _Tag = Annotated[str, Field(min_length=1)]
 
 
@@ -76,7 +78,7 @@ def context_length(config: ModelConfig, at_most: int | None) -> int:
     except (OSError, ValueError) as error:
         raise ModelError(f"{config.name}: its config.json cannot be used: {error}") from error
     limits = [getattr(own, "max_position_embeddings", None), at_most]
-    return min((limit for limit in limits if limit), default=1 << 30)
+    return min((limit for limit in limits if limit), default=NO_LIMIT)
 
 
 def torch_device() -> torch.device:

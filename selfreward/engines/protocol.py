@@ -21,6 +21,8 @@ class EngineRoom:
 
     directory: Path
     """For its log, and for weights that it has to lay down; made when needed."""
+    setting: str = "engine"
+    """Where its settings stand in a recipe, for errors that name one."""
     say: Callable[[str], None] = lambda text: None
     """Tells the user what happened to it, such as a restart."""
 

@@ -58,6 +58,8 @@ class ServerEngine:
         """See :class:`~selfreward.engines.protocol.Engine`."""
         while not self._arrived.empty():
             self._take(self._arrived.get())
+        if any(not asked.missing for asked in self._asked.values()):
+            return False  # what is finished is stored first
         unanswered = sum(asked.missing for asked in self._asked.values())
         return len(self._asked) < _QUEUED_ASKS or unanswered < _QUEUED_ROUNDS * self._concurrency
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from selfreward.engines.chat import Chat
-from selfreward.engines.loading import DType, ModelConfig, context_length, dtype_name, eos_ids, load_chat
+from selfreward.engines.loading import NO_LIMIT, DType, ModelConfig, context_length, dtype_name, eos_ids, load_chat
 from selfreward.engines.protocol import Answer, Ask, Capability, Engine, EngineRoom, Sampling
 from selfreward.engines.transcribing import Transcriber
 from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep, Start
@@ -91,7 +91,7 @@ class VllmConfig(Frozen):
             "trust_remote_code": model.trust_remote_code,
             "load_format": "safetensors",
             "dtype": dtype_name(self.dtype),
-            "max_model_len": context,
+            "max_model_len": context if context < NO_LIMIT else None,
             "tensor_parallel_size": self.tensor_parallel_size,
             "gpu_memory_utilization": self.gpu_memory_utilization,
             "quantization": self.quantization,
@@ -150,6 +150,7 @@ class VllmEngine:
         self._tickets = 0
         self._asleep = False
         self._restarts_left = config.restarts
+        self._max_num_seqs = config.max_num_seqs
 
     def use(self, adapter: Path | None) -> None:
         """See :class:`~selfreward.engines.protocol.Engine`. A running vLLM is handed a new adapter beside the old."""
@@ -164,6 +165,8 @@ class VllmEngine:
 
     def wants_more(self) -> bool:
         """See :class:`~selfreward.engines.protocol.Engine`."""
+        if self._finished:
+            return False  # what is finished is stored first
         at_once = sum(worker.max_num_seqs or _AT_ONCE_UNTIL_KNOWN for worker in self._workers)
         queued = sum(worker.sequences for worker in self._workers)
         return len(self._asked) < _QUEUED_ASKS or queued < _QUEUED_BATCHES * at_once
@@ -181,7 +184,7 @@ class VllmEngine:
             if len(ids) + new_tokens <= self.context:
                 work = request_to_vllm((ticket, index), ids, ask.how, self._transcriber.eos)
                 number = min(range(len(self._workers)), key=lambda w: self._workers[w].sequences)
-                self._workers[number].doing[work.key] = work
+                self._workers[number].give(work)
                 shares.setdefault(number, []).append(work)
                 asked.missing += 1
         for number, share in shares.items():
@@ -204,15 +207,14 @@ class VllmEngine:
         idle = not any(worker.doing for worker in self._workers)
         self._asked.clear()
         self._finished.clear()
-        if self._config.sleep and idle and self._workers and all(worker.ready for worker in self._workers):
-            if not self._asleep:
-                for worker in self._workers:
-                    worker.child.send(Sleep())
-                for worker in self._workers:
-                    self._expect_ready(worker)
-                self._asleep = True
+        if self._asleep:
             return
-        self._end_workers()
+        if self._config.sleep and idle and self._workers and all(worker.ready for worker in self._workers):
+            for worker in self._workers:
+                worker.child.send(Sleep())
+            self._asleep = all(_fell_asleep(worker) for worker in self._workers)
+        if not self._asleep:
+            self._end_workers()
 
     def close(self) -> None:
         """See :class:`~selfreward.engines.protocol.Engine`."""
@@ -224,15 +226,14 @@ class VllmEngine:
 
     def _start_workers(self) -> None:
         self._asleep = False  # work wakes them
-        if not self._workers:
-            self._workers = [
-                self._start(number, self._config.max_num_seqs) for number in range(self._config.data_parallel_size)
-            ]
+        for number in range(len(self._workers), self._config.data_parallel_size):
+            self._workers.append(self._start(number))
 
-    def _start(self, number: int, max_num_seqs: int | None) -> Worker:
+    def _start(self, number: int) -> Worker:
         config, model = self._config, self._model
-        start = Start(config.arguments(model, self.context, max_num_seqs), self._serve(), config.merge_adapter, model)
-        return Worker.start(self._room.directory, config.environment(number), start, max_num_seqs)
+        arguments = config.arguments(model, self.context, self._max_num_seqs)
+        start = Start(arguments, self._serve(), config.merge_adapter, model)
+        return Worker.start(self._room.directory, config.environment(number), start, self._max_num_seqs)
 
     def _serve(self) -> Serve:
         return Serve(str(self._adapter) if self._adapter else None, self._adapters_served)
@@ -253,21 +254,22 @@ class VllmEngine:
                 for row in finished:
                     self._keep(worker, row)
             case Retire():  # it cannot take the new adapter while it runs
-                self._replace(worker, worker.max_num_seqs)
+                self._replace(worker)
             case Failed(cause, dead):
                 if not dead:
                     raise EngineError(f"vLLM refused: {cause}\n{worker.last_words()}")
                 self._bring_back(worker, cause)
 
     def _keep(self, worker: Worker, done: Finished) -> None:
-        work = worker.doing.pop(done.key, None)
+        work = worker.done(done.key)
         ticket, index = done.key
         if work is None or ticket not in self._asked:
             return
         asked = self._asked[ticket]
         how, prompt_tokens = asked.ask.how, len(work.prompt)
         if isinstance(how, Sampling):
-            completions = tuple(self._transcriber.completion(row, how.stop) for row in done.rows)
+            rows = done.rows * (how.n // len(done.rows))  # greedily they are all the same, and written once
+            completions = tuple(self._transcriber.completion(row, how.stop) for row in rows)
             asked.answers[index] = Answer(prompt_tokens, completions)
         else:
             asked.answers[index] = Answer(prompt_tokens, logprobs=done.logprobs)
@@ -287,33 +289,43 @@ class VllmEngine:
             when = "" if worker.ready else " while it was starting"
             after = f" after {self._config.restarts} restarts" if worker.ready and self._config.restarts else ""
             raise EngineError(
-                f"vLLM died{when}{after}: {why}. Finished work is kept; run the same command again with less: "
-                f"--set engine.max_num_seqs={worker.half}, a lower engine.gpu_memory_utilization, or a "
-                f"lower engine.max_model_len\n{worker.last_words()}"
+                f"vLLM died{when}{after}: {why}. Finished work is kept; run the same command again with less: --set "
+                f"{self._room.setting}.type=vllm --set {self._room.setting}.max_num_seqs={worker.half}, or a lower "
+                f"{self._room.setting}.gpu_memory_utilization{_for_adapters(why, self._room.setting)}\n"
+                f"{worker.last_words()}"
             )
         self._restarts_left -= 1
-        fewer = worker.half
-        self._room.say(f"vLLM died ({why}); it is started again with max_num_seqs={fewer}, and goes on")
-        self._replace(worker, fewer)
+        self._max_num_seqs = worker.half  # for later starts too: what was too much will be too much again
+        self._room.say(f"vLLM died ({why}); it is started again with max_num_seqs={worker.half}, and goes on")
+        self._replace(worker)
 
-    def _replace(self, worker: Worker, max_num_seqs: int | None) -> None:
+    def _replace(self, worker: Worker) -> None:
         number = self._workers.index(worker)
         worker.end()
-        self._workers[number] = self._start(number, max_num_seqs)
-        self._workers[number].doing = worker.doing
+        self._workers[number] = self._start(number)
+        for work in worker.doing.values():
+            self._workers[number].give(work)
         if worker.doing:
             self._workers[number].child.send(list(worker.doing.values()))
 
-    def _expect_ready(self, worker: Worker) -> None:
-        try:
-            self._take(worker, worker.child.connection.recv())
-        except (EOFError, OSError):
-            self._workers.remove(worker)
-            worker.end(at_once=True)
-
     def _end_workers(self, *, at_once: bool = False) -> None:
-        workers, self._workers = self._workers, []
+        self._asleep = False
         self._asked.clear()
         self._finished.clear()
-        for worker in workers:
-            worker.end(at_once=at_once)
+        while self._workers:  # one that is not ended yet stays known, should Ctrl-C come in between
+            self._workers[-1].end(at_once=at_once)
+            self._workers.pop()
+
+
+def _fell_asleep(worker: Worker) -> bool:
+    """Whether it says so; one that has anything else to say is better ended."""
+    try:
+        return isinstance(worker.child.connection.recv(), Ready)
+    except (EOFError, OSError):
+        return False
+
+
+def _for_adapters(why: str, setting: str) -> str:
+    """What else may help where vLLM cannot serve an adapter of this model."""
+    refused = "LoRA" in why or "target module" in why
+    return f"; this one may be cured by {setting}.merge_adapter=true" if refused else ""

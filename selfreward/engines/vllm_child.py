@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep, Start
-from selfreward.engines.vllm_weights import rank_of, refused, with_weights
+from selfreward.engines.vllm_weights import is_adapter, rank_of, refused, with_weights
 from selfreward.errors import SelfRewardError
 
 _SECONDS_TO_END = 10.0
@@ -35,6 +35,7 @@ class Worker:
         self._max_rank = arguments.get("max_lora_rank", 0)
         from vllm import EngineArgs, LLMEngine
         from vllm.platforms import current_platform
+        from vllm.usage.usage_lib import UsageContext
 
         self._on_cpu = current_platform.is_cpu()
         if self._on_cpu:
@@ -42,7 +43,9 @@ class Worker:
             if arguments["enforce_eager"]:
                 os.environ["TORCHDYNAMO_DISABLE"] = "1"  # or the sampler's few lines are compiled, for 20 seconds
         arguments = {"seed": 0, "disable_log_stats": True, "enable_prefix_caching": True, **arguments}
-        self._engine: Any = LLMEngine.from_engine_args(EngineArgs(**arguments))
+        # Without saying what it is for, vLLM takes its smallest batches.
+        usage = UsageContext.LLM_CLASS
+        self._engine: Any = LLMEngine.from_engine_args(EngineArgs(**arguments), usage_context=usage)
         self._keys: dict[str, Generate] = {}
         self._asleep = False
         self._say_ready()
@@ -65,9 +68,10 @@ class Worker:
             case Serve():
                 self._use(message)
             case Sleep():
-                self._engine.reset_prefix_cache()
-                self._engine.sleep(level=1)
-                self._asleep = True
+                if not self._asleep:  # where there was no work for it, it was not woken
+                    self._engine.reset_prefix_cache()
+                    self._engine.sleep(level=1)
+                    self._asleep = True
                 self._say_ready()
             case _:
                 self._wake()
@@ -83,14 +87,16 @@ class Worker:
             self._asleep = False
 
     def _use(self, serve: Serve) -> None:
-        fits = self._lora and serve.adapter is not None and refused(serve.adapter) is None
-        fits = fits and rank_of(str(serve.adapter)) <= self._max_rank
-        if self._merged or not (fits or serve.adapter is None):
+        if self._merged or not (serve.adapter is None or self._fits(serve.adapter)):
             self._connection.send(Retire())
             return
         self._serve = serve
         if not self._asleep:  # going to sleep has emptied it
             self._engine.reset_prefix_cache()
+
+    def _fits(self, adapter: str) -> bool:
+        """Whether this very engine can take the adapter beside its model."""
+        return self._lora and is_adapter(adapter) and refused(adapter) is None and rank_of(adapter) <= self._max_rank
 
     def _add(self, work: Generate) -> None:
         from vllm.lora.request import LoRARequest
@@ -169,19 +175,32 @@ def main(arguments: list[str]) -> int:
             Worker(start, messages, connection).work()
     except SelfRewardError as error:
         connection.send(Failed(str(error), dead=False))
-    except (ValueError, TypeError) as error:  # what vLLM raises where arguments or requests do not suit it
+    except tuple(_refusals()) as error:
         traceback.print_exc()
-        connection.send(Failed(_first_line(error), dead=False))
-    except tuple(_dead()) as error:
+        connection.send(Failed(_gist(error), dead=False))
+    except tuple(_deaths()) as error:
         traceback.print_exc()
-        connection.send(Failed(_first_line(error), dead=True))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    _end_group()
+        connection.send(Failed(_gist(error), dead=True))
+    finally:  # whatever else it was: what vLLM started must not live on
+        if sys.exc_info()[0] is not None:
+            traceback.print_exc()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _end_group()
     return 1
 
 
-def _dead() -> list[type[BaseException]]:
+def _refusals() -> list[type[BaseException]]:
+    """What vLLM raises where arguments or requests do not suit it."""
+    found: list[type[BaseException]] = [ValueError, TypeError]
+    with contextlib.suppress(ImportError):
+        from vllm.exceptions import VLLMClientError
+
+        found.append(VLLMClientError)
+    return found
+
+
+def _deaths() -> list[type[BaseException]]:
     """How it shows that vLLM cannot go on, or that one of its processes is gone."""
     found: list[type[BaseException]] = [RuntimeError, OSError, ImportError, MemoryError]
     with contextlib.suppress(ImportError):
@@ -191,8 +210,11 @@ def _dead() -> list[type[BaseException]]:
     return found
 
 
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _gist(error: BaseException) -> str:
+    """The line of a message that says what is wrong; pydantic puts a count before it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if line.startswith("Value error, ")]
+    return next(iter([*said, *lines]), type(error).__name__)
 
 
 if __name__ == "__main__":

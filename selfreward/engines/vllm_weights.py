@@ -18,7 +18,7 @@ def with_weights(start: Start) -> tuple[dict[str, Any], bool]:
     arguments, adapter = dict(start.arguments), start.serve.adapter
     if adapter is None:
         return arguments, False
-    if not (Path(adapter) / "adapter_config.json").is_file():  # a whole model
+    if not is_adapter(adapter):  # a whole model
         return arguments | {"model": adapter, "tokenizer": arguments["model"]}, True
     reason = "engine.merge_adapter is set" if start.merge_adapter else refused(adapter)
     if reason is None:
@@ -27,6 +27,11 @@ def with_weights(start: Start) -> tuple[dict[str, Any], bool]:
     print(f"selfreward: the adapter is merged before it is served: {reason}", flush=True)
     merged = _merge(start.model, adapter, arguments["dtype"], Path(start.scratch))
     return arguments | {"model": merged}, True
+
+
+def is_adapter(weights: str) -> bool:
+    """Whether a directory holds an adapter, and not a whole model."""
+    return (Path(weights) / "adapter_config.json").is_file()
 
 
 def refused(adapter: str) -> str | None:

@@ -13,6 +13,8 @@ from selfreward.engines.vllm_messages import Generate, Key, Start
 from selfreward.records import derive_seed
 
 _CHILD = "selfreward.engines.vllm_child"
+_GREEDY = 1e-5
+"""Below this temperature vLLM takes the most likely token."""
 
 
 @dataclass
@@ -25,10 +27,19 @@ class Worker:
     max_num_seqs: int | None
     ready: bool = False
     doing: dict[Key, Generate] = field(default_factory=dict)
+    sequences: int = 0
+    """That it was given and has not finished."""
 
-    @property
-    def sequences(self) -> int:
-        return sum(work.n for work in self.doing.values())
+    def give(self, work: Generate) -> None:
+        """Note what it is to do."""
+        self.doing[work.key] = work
+        self.sequences += work.n
+
+    def done(self, key: Key) -> Generate | None:
+        """What it has finished with that; None for what nobody waits for any more."""
+        work = self.doing.pop(key, None)
+        self.sequences -= work.n if work else 0
+        return work
 
     @classmethod
     def start(cls, directory: Path, environment: Mapping[str, str], start: Start, max_num_seqs: int | None) -> Worker:
@@ -57,12 +68,13 @@ def request_to_vllm(key: Key, prompt: list[int], how: Sampling | NextToken, eos:
     """One request as a child is told of it. Its seed hangs on its place in the ask alone."""
     if isinstance(how, NextToken):
         return Generate(key, prompt, max_tokens=1, temperature=0.0, logprobs_of=how.token_ids)
+    greedy = how.temperature < _GREEDY
     return Generate(
         key=key,
         prompt=prompt,
         max_tokens=how.max_tokens,
-        n=how.n,
-        temperature=how.temperature,
+        n=1 if greedy else how.n,  # vLLM refuses to say the same thing several times
+        temperature=0.0 if greedy else how.temperature,
         top_p=how.top_p,
         stop=how.stop,
         stop_token_ids=eos,

@@ -21,6 +21,7 @@ from selfreward.seed_checks.advice import advice
 from selfreward.seed_checks.lengths import measure
 from selfreward.seed_checks.report import FileCheck, Kind, Likeness, Scores, SeedCheck
 from selfreward.stages.sft_examples import longest_example
+from selfreward.steps.seeds import teaches_scores_alone
 from selfreward.storage.catalogue import find_config
 from selfreward.templates import Rubric
 
@@ -106,7 +107,7 @@ def check_seeds(files: Sequence[tuple[Path, Kind | None]], config: RunConfig, he
 def _check(
     path: Path, kind: Kind, terms: _Terms, held_out: Sequence[tuple[str, Sequence[likeness.Request]]]
 ) -> FileCheck:
-    seeds, refusals = reading.read(path, kind, terms.scale)
+    seeds, refusals = reading.read(path, kind, terms.scale, score_only=teaches_scores_alone(terms.config))
     longest = longest_example(terms.context, terms.config.sft)
     lengths, unfit = measure(seeds, terms.judge, terms.chat, longest, terms.limit_is)
     refusals += [f"{path}:{line}: {reason}" for line, reason in unfit]

@@ -25,11 +25,13 @@ def recognise(path: Path) -> Kind:
     return "eft" if votes[True] > votes[False] else "ift"
 
 
-def read(path: Path, kind: Kind, scale: Scale) -> tuple[list[IFTSeed | EFTSeed], list[str]]:
+def read(
+    path: Path, kind: Kind, scale: Scale, *, score_only: bool = False
+) -> tuple[list[IFTSeed | EFTSeed], list[str]]:
     """The rows that can be used, and what is wrong with the others or with the file."""
     bad: list[str] = []
     try:
-        return [*(read_ift(path, bad) if kind == "ift" else read_eft(path, scale, bad))], bad
+        return [*(read_ift(path, bad) if kind == "ift" else read_eft(path, scale, bad, score_only=score_only))], bad
     except SeedError as error:
         return [], [*bad, str(error)]
 
@@ -46,7 +48,7 @@ def read_held_out(path: Path, scale: Scale) -> list[Request]:
         name = "instruction" if "instruction" in fields[0] else "prompt"
         found = read_rows(path, lambda row, line: (line, text_field(row, name)), bad)
     else:
-        seeds, bad = read(path, recognise(path), scale)
+        seeds, bad = read(path, recognise(path), scale, score_only=True)
         found = [(seed.line, request(seed)) for seed in seeds]
     if not found:
         raise SeedError("\n".join(bad))

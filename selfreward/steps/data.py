@@ -73,7 +73,7 @@ def _written_prompts(s: Session, t: int, policy: Policy) -> Callable[[Stored[Pro
             template=load_prompt_template(config.template),
             seeds=list(first.stored("seeds_ift", IFTSeed).records()),
             taken=[seed.instruction for seed in first.stored("seeds_eft", EFTSeed).records()],
-            engine=s.engine(policy) if config.model is None else s.fixed_engine(config.model),
+            engine=s.engine(policy) if config.model is None else s.fixed_engine(config.model, "prompts.model"),
             chat=s.chat,
             model=policy.label if config.model is None else config.model.name,
             iteration=t,
@@ -136,7 +136,7 @@ def judge_responses(
     by_id = {prompt.id: prompt for prompt in prompts.records()}
 
     def engine() -> Engine:
-        return s.engine(policy) if config.model is None else s.fixed_engine(config.model)
+        return s.engine(policy) if config.model is None else s.fixed_engine(config.model, "judge.model")
 
     def verdicts(part: Sequence[Response], start: int) -> Asking[Shard[Judgment]]:
         seed = derive_seed(s.config.seed, t, "judgments", start)

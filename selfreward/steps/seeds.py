@@ -44,7 +44,7 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
             return []
 
     ift = read(config.seeds.ift, read_ift)
-    eft = read(config.seeds.eft, lambda path: read_eft(path, scale, score_only=_score_only(config)))
+    eft = read(config.seeds.eft, lambda path: read_eft(path, scale, score_only=teaches_scores_alone(config)))
     if errors:
         raise SeedError("\n".join(errors))
     return ift, eft
@@ -58,7 +58,8 @@ def seed_notices(config: RunConfig) -> list[str]:
     return [f"seeds.eft: {said}"] if said else []
 
 
-def _score_only(config: RunConfig) -> bool:
+def teaches_scores_alone(config: RunConfig) -> bool:
+    """Whether EFT rows need no rationale, because judging writes none."""
     return config.judge.method.type == "expected"
 
 

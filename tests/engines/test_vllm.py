@@ -100,7 +100,7 @@ def said() -> list[str]:
 def open_engine(children: list[ScriptedChild], builtin_model: Path, tmp_path: Path, said: list[str]) -> Open:
     def make(**config: Any) -> VllmEngine:
         model = ModelConfig(name=str(builtin_model))
-        return VllmEngine(model, VllmConfig(**config), EngineRoom(tmp_path / "engine", said.append))
+        return VllmEngine(model, VllmConfig(**config), EngineRoom(tmp_path / "engine", say=said.append))
 
     return make
 
@@ -168,6 +168,30 @@ def test_the_queue_is_kept_longer_than_one_ask(open_engine: Open, children: list
     assert not held
 
 
+def test_what_is_finished_is_stored_before_more_is_asked(open_engine: Open) -> None:
+    """Else a stage of prompts that are all too long would be taken in whole before anything is stored."""
+    engine = open_engine(max_model_len=16)
+    begun: list[int] = []
+
+    def piece(number: int) -> Asking[int]:
+        begun.append(number)
+        answers = yield Ask(requests(2), Sampling(max_tokens=8))
+        assert not any(a.completions for a in answers)
+        return number
+
+    results = work_through(engine, (piece(n) for n in range(50)))
+    assert next(results) == 0
+    assert len(begun) == 1
+    assert list(results) == list(range(1, 50))
+
+
+def test_greedy_completions_are_written_once(open_engine: Open, children: list[ScriptedChild]) -> None:
+    """vLLM refuses several greedy completions of one request; there is one to be had."""
+    (answer,) = ask(open_engine(), requests(1), Sampling(max_tokens=4, n=3, temperature=0.0))
+    assert [c.token_ids for c in answer.completions] == [(100, 2)] * 3
+    assert children[0].work[0].n == 1
+
+
 # --- when a process dies
 
 
@@ -211,6 +235,15 @@ def test_after_so_many_deaths_the_cause_and_the_way_out_are_said(
     assert len(children) == 3
     engine.close()
     assert all(child.ended for child in children)
+
+
+def test_what_was_too_much_is_not_tried_again_after_a_pause(open_engine: Open, children: list[ScriptedChild]) -> None:
+    ScriptedChild.script = staticmethod(dies_after(rows=1, times=1))
+    engine = open_engine(max_num_seqs=8)
+    ask(engine, requests(4), Sampling(max_tokens=4))
+    engine.pause()
+    ask(engine, requests(4), Sampling(max_tokens=4))
+    assert [child.messages[0].arguments["max_num_seqs"] for child in children] == [8, 4, 4]
 
 
 def test_a_process_that_never_got_ready_is_not_tried_again(open_engine: Open, children: list[ScriptedChild]) -> None:
@@ -299,6 +332,26 @@ def test_a_pause_may_be_sleep(open_engine: Open, children: list[ScriptedChild]) 
     assert children[0].messages[0].arguments["enable_sleep_mode"] is True
     engine.close()
     assert children[0].ended
+
+
+@pytest.mark.parametrize("answer", [Retire(), Failed("out of memory", dead=True), None])
+def test_what_does_not_fall_asleep_is_ended(
+    open_engine: Open, children: list[ScriptedChild], answer: Any, said: list[str]
+) -> None:
+    def restless(child: ScriptedChild, message: Any) -> None:
+        if isinstance(message, Sleep) and child is ScriptedChild.made[1]:
+            child.say(answer) if answer else child.die()
+        else:
+            answers_all(child, message)
+
+    ScriptedChild.script = staticmethod(restless)
+    engine = open_engine(sleep=True, data_parallel_size=2)
+    ask(engine, requests(4), Sampling(max_tokens=4))
+    engine.pause()
+    assert [child.ended for child in children] == [True, True]
+    assert (engine.processes(), said) == ([], [])
+    ask(engine, requests(4), Sampling(max_tokens=4))
+    assert len(children) == 4
 
 
 def test_a_pause_in_the_middle_of_work_ends_even_sleepers(open_engine: Open, children: list[ScriptedChild]) -> None:

@@ -101,7 +101,7 @@ def said() -> list[str]:
 @pytest.fixture
 def engine(tiny_model: Path, tmp_path: Path, said: list[str]) -> Iterator[VllmEngine]:
     config = VllmConfig(max_num_seqs=4, restarts=1, max_model_len=512)
-    engine = VllmEngine(ModelConfig(name=str(tiny_model)), config, EngineRoom(tmp_path / "engine", said.append))
+    engine = VllmEngine(ModelConfig(name=str(tiny_model)), config, EngineRoom(tmp_path / "engine", say=said.append))
     yield engine
     engine.close()
 
