@@ -1,5 +1,6 @@
 """How a stage is run, stored and continued; no engine is opened here."""
 
+import gc
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,9 @@ class OneAtATime:
     def collect(self) -> tuple[int, list[Answer]]:
         self._waiting = False
         return self._asked, []
+
+    def close(self) -> None:
+        pass
 
 
 def engine() -> Any:
@@ -145,3 +149,19 @@ def test_over_takes_any_iterable_and_skips_what_is_done(session: Session, iterat
     iteration.add_shard("prompts", Shard([Prompt(id="p0", text="a", iteration=0)], 1), Prompt, seconds=0)
     shards = list(work(iteration.stored("prompts", Prompt)))
     assert [(p.id, p.text) for shard in shards for p in shard.records] == [("p1", "b"), ("p2", "c")]
+
+
+def test_what_is_loaded_before_any_engine_is_not_searched_for_garbage_until_engines_are_closed(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.__dict__["model"] = session.config.model
+    monkeypatch.setattr("selfreward.session.load_chat", lambda model: object())
+    assert session.chat
+    assert gc.get_freeze_count() > 0
+    session.close_engines()
+    assert gc.get_freeze_count() == 0
+    del session.__dict__["chat"]
+    session._engines.append((session.config.model, session.config.engine, engine()))
+    assert session.chat
+    assert gc.get_freeze_count() == 0  # the engine may have loaded weights, which become garbage
+    session.close_engines()
