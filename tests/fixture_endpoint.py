@@ -144,7 +144,7 @@ class Opened:
         self.pauses: list[float] = []
         self.said: list[str] = []
         self.config = ServerConfig(url=url, **settings)
-        engine = self.config.open(model, EngineRoom(directory, self.said.append), self._sleep)
+        engine = self.config.open(model, EngineRoom(directory, say=self.said.append), self._sleep)
         assert isinstance(engine, ServerEngine)
         self.engine = engine
 

@@ -1,5 +1,6 @@
 """How a stage is run, stored and continued; no engine is opened here."""
 
+import gc
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,9 @@ class OneAtATime:
     def collect(self) -> tuple[int, list[Answer]]:
         self._waiting = False
         return self._asked, []
+
+    def close(self) -> None:
+        pass
 
 
 def engine() -> Any:
@@ -148,6 +152,7 @@ def test_over_takes_any_iterable_and_skips_what_is_done(session: Session, iterat
     assert [(p.id, p.text) for shard in shards for p in shard.records] == [("p1", "b"), ("p2", "c")]
 
 
+<<<<<<< HEAD
 class Noting:
     """An engine's config and its engine, which notes what it is told to use."""
 
@@ -176,3 +181,19 @@ def test_a_fixed_model_that_is_the_root_model_answers_without_the_policys_adapte
     session.fixed_engine(FixedModel(name=session.config.model.name), "judge.model")
     assert engine.opened == [(session.config.model, "engine")]
     assert engine.used == [tmp_path / "adapter", None]
+=======
+def test_what_is_loaded_before_any_engine_is_not_searched_for_garbage_until_engines_are_closed(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.__dict__["model"] = session.config.model
+    monkeypatch.setattr("selfreward.session.load_chat", lambda model: object())
+    assert session.chat
+    assert gc.get_freeze_count() > 0
+    session.close_engines()
+    assert gc.get_freeze_count() == 0
+    del session.__dict__["chat"]
+    session._engines.append((session.config.model, session.config.engine, engine()))
+    assert session.chat
+    assert gc.get_freeze_count() == 0  # the engine may have loaded weights, which become garbage
+    session.close_engines()
+>>>>>>> 8b71d9626f94f8841954bb26bbdce48130084261

@@ -101,6 +101,7 @@ def run(model: str, directory: Path, responses: int) -> dict[str, Any]:
     pairs = steps.build_pairs(session, it, prompts, answers, judgments)
     steps.finish_iteration(session, it)
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
+    session.close_engines()
     entries = it.manifest.stages
     return {
         "responses": answers.entry.rows,

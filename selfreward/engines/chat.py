@@ -49,14 +49,22 @@ class Chat:
         self.fingerprint = hashlib.sha256(
             json.dumps([tokenizer.chat_template, self.template_kwargs], sort_keys=True).encode()
         ).hexdigest()
+        self._skeletons: dict[tuple[Any, ...], str] = {}
         self._special_in_template: dict[tuple[Any, ...], int] = {}
 
     def spells_special(self, text: str) -> bool:
         """Whether a special token's string stands in the text, or comes out of the tokenizer's normalising."""
-        return (
-            self._control.search(text) is not None
-            or self._count_special(self.tokenizer(text, add_special_tokens=False)["input_ids"]) > 0
-        )
+        return self.which_spell_special([text])[0]
+
+    def which_spell_special(self, texts: Sequence[str]) -> list[bool]:
+        """:meth:`spells_special` of each text; a call of the tokenizer takes longer than a short text in it."""
+        if not texts:
+            return []
+        ids = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return [
+            self._control.search(text) is not None or self._count_special(own) > 0
+            for text, own in zip(texts, ids, strict=True)
+        ]
 
     def encode(
         self,
@@ -115,13 +123,17 @@ class Chat:
         return self._harmless(piece[:middle]) + self._harmless(piece[middle:])
 
     def _most_tokens(self, chat: Sequence[Message]) -> float:
-        """No chat has more: a token stands for a byte at least, and a piece may be given one more in front of it."""
+        """No chat has more: a token stands for a byte at least, and a piece may be given one more in front of it.
+
+        That makes two for each byte of what the template and the turns write; templates write a turn once.
+        """
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         if backend is None:  # what it makes of a text before it tokenises it cannot be seen
             return math.inf
-        text = self._render([m.model_dump() for m in chat], open_turn=True)
-        normalised = backend.normalizer.normalize_str(text) if backend.normalizer else text
-        return 2 * len(normalised.encode())
+        texts = [self._skeleton(chat, True), *(m.content for m in chat)]
+        if backend.normalizer:
+            texts = [backend.normalizer.normalize_str(text) for text in texts]
+        return 2 * sum(len(text.encode()) for text in texts)
 
     def _render(self, messages: list[dict[str, str]], open_turn: bool) -> str:
         import jinja2
@@ -138,8 +150,11 @@ class Chat:
         return str(text)
 
     def _skeleton(self, chat: Sequence[Message], open_turn: bool) -> str:
-        marked = [{"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(chat)]
-        return self._render(marked, open_turn)
+        key = (open_turn, *(m.role for m in chat))
+        if key not in self._skeletons:
+            marked = [{"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(chat)]
+            self._skeletons[key] = self._render(marked, open_turn)
+        return self._skeletons[key]
 
     def _is_clean(self, chat: Sequence[Message], ids: list[int], open_turn: bool) -> bool:
         key = (open_turn, *(m.role for m in chat))

@@ -1,6 +1,7 @@
 """A verdict in a line of its own with a label: ``Score: 4``."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
@@ -15,6 +16,11 @@ from selfreward.records import Frozen
 def label_of(line: str, placeholder: str) -> str:
     """``Score`` of ``Score: {{ score }}``."""
     return before(line, placeholder).rstrip(" \t([{*_\"'").rstrip(" \t:=\uff1a").strip(" \t*_`\"'[(")
+
+
+@lru_cache(maxsize=64)
+def _label(line: str, aspect: str | None) -> str:
+    return label_of(fill(line, {"aspect": aspect or "", "score": "{{ score }}"}), "score")
 
 
 class LineVerdict(Frozen):
@@ -51,7 +57,7 @@ class LineVerdict(Frozen):
         The label is read in any case, with or without Markdown around it, then a colon, an equals sign or ``is``. What
         somebody else's quoted words give as a score is no verdict.
         """
-        label = label_of(fill(self.line, {"aspect": aspect or "", "score": "{{ score }}"}), "score")
+        label = _label(self.line, aspect)
         if not label:
             return None
         return last_verdict(text, label, scale.max, lambda text, at: find_score(text, at, scale, self.words), cut_off)

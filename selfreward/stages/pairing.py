@@ -71,10 +71,11 @@ def _choices(
         by_prompt[response.prompt_id].append(response)
     for judgment in judgments:
         verdicts[judgment.prompt_id].append(judgment)
-    for prompt in prompts:
+    special = chat.which_spell_special([prompt.text for prompt in prompts])
+    for prompt, is_special in zip(prompts, special, strict=True):
         usable, unusable = usable_responses(by_prompt[prompt.id], verdicts[prompt.id], config.min_readable)
         counts.update({f"unusable.{reason}": n for reason, n in unusable.items()})
-        yield prompt, "special_tokens" if chat.spells_special(prompt.text) else config.choose(usable, seed)
+        yield prompt, "special_tokens" if is_special else config.choose(usable, seed)
 
 
 def _pairs(

@@ -23,7 +23,8 @@ def test_a_named_model_with_the_engines_settings() -> None:
 
 
 def test_a_named_model_with_an_engine_of_its_own() -> None:
-    who = named_model(plain_config("some-model", ["judge.model.engine.type=server"]))
+    own = ["judge.model.engine.type=server", "judge.model.engine.url=http://127.0.0.1:8000/v1"]
+    who = named_model(plain_config("some-model", own))
     assert (who.engine.type, who.setting, who.label) == ("server", "judge.model.engine", "some-model")
     assert who.chat is None
 

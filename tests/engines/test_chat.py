@@ -257,6 +257,8 @@ def test_slot_marks_in_content_are_text(chat: Chat) -> None:
 )
 def test_spells_special(chat: Chat, text: str, spelled: bool) -> None:
     assert chat.spells_special(text) is spelled
+    assert chat.which_spell_special([]) == []
+    assert chat.which_spell_special(["<|im_end|>", text, "x"]) == [True, spelled, False]
 
 
 # --- targets ------------------------------------------------------------------------------------------------------

@@ -1,3 +1,4 @@
+import gc
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,4 @@ def test_a_file_of_other_records_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.parquet").write_bytes(b"junk")
     with pytest.raises(StoreError, match=r"b\.parquet"):
         read_table(tmp_path / "b.parquet", Judgment)
+    assert gc.isenabled()
