@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 import yaml
 
@@ -17,6 +18,10 @@ from selfreward.engines.protocol import Answer, Ask, Asking, Completion, NextTok
 from selfreward.errors import ModelError
 from selfreward.models import resolve_model
 from selfreward.resources import find
+
+# On a busy machine any example may take long; speed is no matter for tests.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 pytest_plugins = ["fixture_run", "fixture_endpoint"]
 T = TypeVar("T")

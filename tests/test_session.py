@@ -152,7 +152,6 @@ def test_over_takes_any_iterable_and_skips_what_is_done(session: Session, iterat
     assert [(p.id, p.text) for shard in shards for p in shard.records] == [("p1", "b"), ("p2", "c")]
 
 
-<<<<<<< HEAD
 class Noting:
     """An engine's config and its engine, which notes what it is told to use."""
 
@@ -181,7 +180,8 @@ def test_a_fixed_model_that_is_the_root_model_answers_without_the_policys_adapte
     session.fixed_engine(FixedModel(name=session.config.model.name), "judge.model")
     assert engine.opened == [(session.config.model, "engine")]
     assert engine.used == [tmp_path / "adapter", None]
-=======
+
+
 def test_what_is_loaded_before_any_engine_is_not_searched_for_garbage_until_engines_are_closed(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,4 +196,3 @@ def test_what_is_loaded_before_any_engine_is_not_searched_for_garbage_until_engi
     assert session.chat
     assert gc.get_freeze_count() == 0  # the engine may have loaded weights, which become garbage
     session.close_engines()
->>>>>>> 8b71d9626f94f8841954bb26bbdce48130084261
