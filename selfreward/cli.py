@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from selfreward.commands import seeds
+from selfreward.commands import rubrics, seeds
 from selfreward.commands.options import RUNS, AsJson, Overrides, RunName, RunsDir, find_run, say
 from selfreward.errors import SelfRewardError
 
@@ -27,6 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(seeds.app, name="seeds")
+app.add_typer(rubrics.app, name="rubrics")
 
 
 @app.command()

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from selfreward.engines import AutoConfig, EngineConfig
 from selfreward.engines.loading import ModelConfig
-from selfreward.engines.transformers import TransformersConfig
 from selfreward.errors import ConfigError
 from selfreward.judges import JudgeConfig
 from selfreward.judges.sampled import SampledConfig
@@ -24,9 +24,16 @@ from selfreward.records import Frozen, NotInKey
 from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
 
-_PATHS = ("seeds.ift", "seeds.eft", "prompts.file", "model.chat_template", "prompts.model.chat_template")
+_PATHS = (
+    *("seeds.ift", "seeds.eft", "prompts.file"),
+    *("model.chat_template", "prompts.model.chat_template", "judge.model.chat_template"),
+)
 """Settings that name files, relative to the recipe they stand in."""
-_NAMES_OR_PATHS = ("judge.rubric", "prompts.template", "model", "model.name", "prompts.model", "prompts.model.name")
+_NAMES_OR_PATHS = (
+    *("judge.rubric", "prompts.template", "model", "model.name"),
+    *("prompts.model", "prompts.model.name", "judge.model", "judge.model.name"),
+    *("prompts.model.engine.tokenizer", "judge.model.engine.tokenizer"),
+)
 """Settings that may give a path, relative to the recipe where they begin with a dot; a .md file always is one."""
 _LONGEST_NAME = 200
 """Bytes; file systems take 255."""
@@ -38,11 +45,13 @@ class SeedsConfig(Frozen):
     ift: str | None = None
     """JSONL with ``instruction`` and ``response``, or ``messages``."""
     eft: str | None = None
-    """JSONL with ``instruction``, ``response``, ``rationale`` and ``score``."""
+    """JSONL with ``instruction``, ``response``, ``rationale`` and ``score``; no rationale where judging is expected."""
 
 
 class RunConfig(Frozen):
     """Everything a run depends on."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)  # a key in the wrong place is refused, and must not be shown
 
     name: Annotated[str | None, NotInKey] = None
     """Name of the run's directory; the recipe's file name where not set."""
@@ -60,7 +69,7 @@ class RunConfig(Frozen):
     """The root model, M0."""
     seeds: SeedsConfig = SeedsConfig()
     """Seed examples."""
-    engine: TransformersConfig = TransformersConfig()
+    engine: EngineConfig = AutoConfig()
     """What generates and judges."""
     lora: LoraConfig = LoraConfig()
     """The adapter that is carried through all iterations."""
@@ -72,7 +81,7 @@ class RunConfig(Frozen):
     """Candidate responses."""
     judge: JudgeConfig = JudgeConfig()
     """LLM-as-a-Judge."""
-    pairs: PairRuleConfig = BestWorstConfig()
+    pairs: PairRuleConfig = Field(default_factory=BestWorstConfig)
     """Preference pairs."""
     dpo: DPOConfig = DPOConfig()
     """Preference training."""
@@ -89,6 +98,13 @@ class RunConfig(Frozen):
             raise ValueError(
                 f"pairs.min_readable={self.pairs.min_readable}, but judge.method gives {verdicts} a response"
             )
+        if "adapters" not in self.engine.capabilities():
+            raise ValueError(
+                f"engine.type={self.engine.type} answers as one fixed model and cannot become M1, M2, …: give it to "
+                "prompts.model.engine or judge.model.engine, and the policy an engine of its own"
+            )
+        if problem := self.pairs.problem(self.iterations):
+            raise ValueError(problem)
         for part in ("sft", "dpo"):
             optimiser: OptimiserConfig = getattr(self, part)
             micro = min(optimiser.micro_batch_size, optimiser.batch_size)
@@ -192,9 +208,10 @@ def _write_out_models(data: dict[str, Any]) -> None:
     """``model: NAME`` as ``model: {name: NAME}``."""
     if isinstance(data.get("model"), str):
         data["model"] = {"name": data["model"]}
-    prompts = data.get("prompts")
-    if isinstance(prompts, dict) and isinstance(prompts.get("model"), str):
-        data["prompts"] = {**prompts, "model": {"name": prompts["model"]}}
+    for part in ("prompts", "judge"):
+        settings = data.get(part)
+        if isinstance(settings, dict) and isinstance(settings.get("model"), str):
+            data[part] = {**settings, "model": {"name": settings["model"]}}
 
 
 def _set(data: dict[str, Any], path: str, value: Any) -> None:
@@ -205,7 +222,7 @@ def _set(data: dict[str, Any], path: str, value: Any) -> None:
         inner = data.get(parent)
         data[parent] = {**inner} if isinstance(inner, dict) else {}
         data = data[parent]
-    if last == "type" and data.get("type", value) != value:
+    if last == "type" and data.get("type", value) not in (value, "auto"):  # what ``auto`` has, all engines have
         data.clear()  # the settings of one type mean nothing to another
     data[last] = value
 
@@ -227,6 +244,9 @@ def _explain(error: Any, source: str) -> str:
     where = ".".join(place)
     if error["type"] == "extra_forbidden":
         known = _settings_beside(place)
+        if place[-1] in known:
+            kind, name = place[-2], ".".join([*place[:-2], place[-1]])
+            return f"{source}: {name}: no such setting with type: {kind}; set {'.'.join(place[:-2])}.type as well"
         close = difflib.get_close_matches(place[-1], known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
         return f"{source}: {where}: no such setting; {hint}"

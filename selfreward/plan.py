@@ -58,6 +58,8 @@ class Plan(Frozen):
     """Each of the iterations after it."""
     finished: tuple[str, ...]
     """What the run has finished already."""
+    notices: tuple[str, ...] = ()
+    """What is worth knowing and does not stop the run."""
 
     @property
     def most_bytes(self) -> int | None:
@@ -88,6 +90,7 @@ def make_plan(config: RunConfig) -> Plan:
         sft=tuple(_sft(config, ift, eft, adapter)),
         self_reward=tuple(_self_reward(config, ift, eft, adapter)) if config.iterations else (),
         finished=tuple(_finished(config.run_dir)),
+        notices=tuple(steps.seed_notices(config)),
     )
 
 
@@ -137,14 +140,15 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
         most_tokens_written=candidates * config.responses.max_tokens,
         most_bytes=candidates * config.responses.max_tokens * _BYTES_A_TOKEN,
     )
-    pair_bytes = count * 2 * config.responses.max_tokens * _BYTES_A_TOKEN
-    trained = count * 2 * (prompt + answer)
+    pairs = config.pairs.most_pairs(count, config.responses.n)
+    pair_bytes = pairs * 2 * config.responses.max_tokens * _BYTES_A_TOKEN
+    trained = pairs * 2 * (prompt + answer)
     return [
         prompts,
         responses,
         _judging(config, eft, candidates, prompt + answer),
-        StagePlan(stage="pairs", rows=count, most_rows=count, most_bytes=pair_bytes),
-        _training("adapter", config.dpo, count, count, trained, adapter),
+        StagePlan(stage="pairs", rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
+        _training("adapter", config.dpo, pairs, pairs, trained, adapter),
     ]
 
 

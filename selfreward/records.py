@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+_TO_JSON = json.JSONEncoder(ensure_ascii=False)
+
 
 class Frozen(BaseModel):
     """Frozen base of all records and settings: unknown fields are refused, field docstrings are the documentation."""
@@ -34,7 +36,7 @@ def key_settings(settings: Frozen) -> dict[str, Any]:
 
 def content_id(kind: str, *parts: str | int) -> str:
     """An id such as ``p-3f9a…`` (16 hex digits, 64 bits) from what a record is and where it stands."""
-    digest = hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+    digest = hashlib.sha256(_TO_JSON.encode(parts).encode()).hexdigest()
     return f"{kind}-{digest[:16]}"
 
 
@@ -77,6 +79,28 @@ class EFTSeed(Record):
     line: int
 
 
+class Ranked(Record):
+    """One of a prompt's responses and how good people found it; one row of a file of ranked responses.
+
+    ``rank`` or ``quality`` is there, or both.
+    """
+
+    prompt_id: str
+    messages: tuple[Message, ...]
+    """What was responded to, up to the user's turn."""
+    response: str
+    rank: int | None
+    """0 is the prompt's best response."""
+    quality: float | None
+    """Higher is better; the scale is the source's own."""
+    line: int
+
+    @property
+    def prompt(self) -> str | None:
+        """The prompt's text where it is one user turn; None for a longer conversation."""
+        return self.messages[0].content if len(self.messages) == 1 else None
+
+
 class Prompt(Record):
     """A new prompt. ``few_shot_ids`` are the seeds and prompts that it was shown after; empty for one from a file."""
 
@@ -108,6 +132,13 @@ class Response(Record):
     model: str
 
 
+class AspectScore(Frozen):
+    """What a judgment says of one aspect."""
+
+    name: str
+    score: float
+
+
 class Judgment(Record):
     """One verdict. An unreadable verdict has ``score=None`` and keeps its raw text."""
 
@@ -120,6 +151,8 @@ class Judgment(Record):
     sample: int
     """0 … K-1 among the response's judgments."""
     score: float | None
+    aspects: tuple[AspectScore, ...] | None = None
+    """What the score is the weighted mean of, where the rubric has aspects."""
     raw: str
     """The judge's own new text."""
     unreadable: tuple[str, ...] = ()

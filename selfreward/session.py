@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from selfreward.config import RunConfig
+from selfreward.engines import FixedModel, ResolvedEngine, resolve_engine
 from selfreward.engines.chat import Chat
+from selfreward.engines.driver import work_through
 from selfreward.engines.loading import ModelConfig, context_length, load_chat
-from selfreward.engines.protocol import Engine
+from selfreward.engines.protocol import Asking, Engine, EngineRoom
 from selfreward.errors import StageError
 from selfreward.models import ModelRef, resolve_model
 from selfreward.progress import Advance, Reporter
@@ -25,7 +28,7 @@ from selfreward.stages.training import TrainingJob, train
 from selfreward.storage.durable import TEMPORARY
 from selfreward.storage.iteration import IterationStore, StageKey, Stored, check_file
 from selfreward.storage.manifest import StageEntry
-from selfreward.storage.run import RunStore
+from selfreward.storage.run import ENGINE, RunStore
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -69,7 +72,7 @@ class Session:
     def __init__(self, config: RunConfig, store: RunStore, reporter: Reporter) -> None:
         self.config, self.store, self.reporter = config, store, reporter
         self.events = store.events()
-        self._open: tuple[object, Engine] | None = None
+        self._engines: list[tuple[ModelConfig, ResolvedEngine, Engine]] = []
 
     @cached_property
     def root(self) -> ModelRef:
@@ -84,34 +87,58 @@ class Session:
     @cached_property
     def chat(self) -> Chat:
         """The policy's tokenizer and chat template; needs no weights."""
-        return load_chat(self.model)
+        chat = load_chat(self.model)
+        if not self._engines:
+            # What came with it (torch, transformers) stays: to look for garbage in it over and over took a third of the
+            # time outside engines. No weights are loaded yet, which have to be found when they are garbage.
+            gc.freeze()
+        return chat
 
     @cached_property
     def context(self) -> int:
         """Most tokens that the policy can take at once."""
-        return context_length(self.model, self.config.engine.max_context)
+        return context_length(self.model, self.config.engine.max_model_len)
+
+    @cached_property
+    def engine_config(self) -> ResolvedEngine:
+        """The policy's engine, as ``auto`` comes out here."""
+        return resolve_engine(self.config.engine)
+
+    def engine_config_of(self, model: FixedModel) -> ResolvedEngine:
+        """The engine of a model that is not trained: its own, or the policy's."""
+        return self.engine_config if model.engine is None else resolve_engine(model.engine)
 
     def engine(self, policy: Policy) -> Engine:
         """The engine that answers as this policy; opened once, whatever stages ask for it."""
-        return self._engine(self.model, policy.adapter)
+        engine = self._engine(self.model, self.engine_config, "engine")
+        engine.use(policy.adapter)
+        return engine
 
-    def fixed_engine(self, model: ModelConfig) -> Engine:
-        """The engine of a model that is not trained."""
-        return self._engine(model, None)
+    def fixed_engine(self, model: FixedModel, setting: str) -> Engine:
+        """The engine of a model that is not trained; ``setting`` is where the recipe names it."""
+        plain = ModelConfig(**{name: getattr(model, name) for name in ModelConfig.model_fields})
+        engine = self._engine(plain, self.engine_config_of(model), f"{setting}.engine" if model.engine else "engine")
+        engine.use(None)  # it may be the policy's own, where both are the same root model
+        return engine
 
-    def _engine(self, model: ModelConfig, adapter: Path | None) -> Engine:
-        wanted = (model, adapter)
-        if self._open is not None and self._open[0] == wanted:
-            return self._open[1]
-        self.close_engine()
-        self._open = (wanted, self.config.engine.open(model, adapter))
-        return self._open[1]
+    def _engine(self, model: ModelConfig, config: ResolvedEngine, setting: str) -> Engine:
+        """Only one has memory at a time."""
+        wanted = None
+        for other_model, other_config, engine in self._engines:
+            if (other_model, other_config) == (model, config):
+                wanted = engine
+            else:
+                engine.pause()
+        if wanted is None:
+            wanted = config.open(model, EngineRoom(self.store.path / ENGINE, setting, self.reporter.say))
+            self._engines.append((model, config, wanted))
+        return wanted
 
-    def close_engine(self) -> None:
-        """Give the engine's memory back; training needs it."""
-        if self._open is not None:
-            self._open[1].close()
-            self._open = None
+    def close_engines(self) -> None:
+        """Give all memory back, for good."""
+        while self._engines:
+            self._engines.pop()[2].close()
+        gc.unfreeze()
 
     def run_stage(self, iteration: IterationStore, stage: Stage[R], work: Work[R]) -> Stored[R]:
         """A stage's records: from disk where it is finished, else what is missing is made, shard by shard.
@@ -142,7 +169,8 @@ class Session:
         name = "adapter"
         entry = iteration.begin(name, key)
         if not entry.finished:
-            self.close_engine()
+            for _, _, engine in self._engines:
+                engine.pause()  # training needs the memory
             scratch = iteration.path / f"{TEMPORARY}training"
             with self._reported(iteration, name, 1, 0) as advance:
                 clock = time.monotonic()
@@ -195,14 +223,21 @@ def at_once(make: Callable[[], Shard[R]]) -> Work[R]:
     return work
 
 
-def over(inputs: Iterable[T], size: int, step: Callable[[Sequence[T], int], Shard[R]]) -> Work[R]:
-    """Work through inputs in order, ``size`` at a time; ``step`` is told where its part begins."""
+def over(
+    inputs: Iterable[T], size: int, step: Callable[[Sequence[T], int], Asking[Shard[R]]], engine: Callable[[], Engine]
+) -> Work[R]:
+    """Work through inputs in order, ``size`` at a time and as many parts at once as keep the engine busy.
 
-    def work(stored: Stored[R]) -> Iterator[Shard[R]]:
-        start = stored.entry.inputs_done
+    ``step`` is told where its part begins.
+    """
+
+    def parts(start: int) -> Iterator[Asking[Shard[R]]]:
         left = islice(inputs, start, None)
         while part := list(islice(left, size)):
             yield step(part, start)
             start += len(part)
+
+    def work(stored: Stored[R]) -> Iterator[Shard[R]]:
+        yield from work_through(engine(), parts(stored.entry.inputs_done))
 
     return work

@@ -2,46 +2,24 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 import yaml
-from pydantic import ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from selfreward.errors import TemplateError
+from selfreward.placeholders import check, fill, listed, placeholders
+from selfreward.readings import Verdict
+from selfreward.readings.reading import Reading, weighted
+from selfreward.readings.scale import Scale
 from selfreward.records import Frozen
 from selfreward.resources import find
 
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n(.*)\Z", re.DOTALL)
-_PLACEHOLDER = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _TAG = re.compile(r"<[\s/]*([a-z_][\w-]*)[^<>]*>", re.IGNORECASE)
-
-
-class Scale(Frozen):
-    """Whole scores from ``min`` to ``max``."""
-
-    min: int
-    max: int
-
-    @model_validator(mode="after")
-    def _rises(self) -> Self:
-        if self.min >= self.max:
-            raise ValueError(f"min {self.min} is not below max {self.max}")
-        return self
-
-    @property
-    def scores(self) -> range:
-        """All scores, lowest first."""
-        return range(self.min, self.max + 1)
-
-
-class Golden(Frozen):
-    """A reply as a judge should write it, and the score that must be read from it."""
-
-    reply: str
-    score: float
 
 
 class FrontMatter(Frozen):
@@ -64,25 +42,46 @@ class PromptGenerationFrontMatter(FrontMatter):
 
     @model_validator(mode="after")
     def _placeholders(self) -> Self:
-        _only(self.inputs, "inputs", needed={"examples"}, possible={"next"})
-        _only(_PLACEHOLDER.findall(self.example), "example", needed={"text"}, possible={"number"})
-        _only(_PLACEHOLDER.findall(self.prefill), "prefill", needed=set(), possible={"next"})
+        check(set(self.inputs), "inputs", {"examples"}, {"next"})
+        check(placeholders(self.example), "example", {"text"}, {"number"})
+        check(placeholders(self.prefill), "prefill", set(), {"next"})
         return self
+
+
+class Golden(Frozen):
+    """A reply as a judge should write it, and the score that must be read from it."""
+
+    reply: str
+    score: float
 
 
 class RubricFrontMatter(FrontMatter):
     """What a judge's rubric adds."""
 
     scale: Scale
-    verdict: str
-    """The line with which a judgment ends; ``{{ score }}`` stands for the score."""
+    verdict: Verdict
+    """How a judgment gives its score, and how it is read; a mere line stands for ``{type: line, line: …}``."""
+    aspects: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Aspects that are scored one by one, each with its weight in the mean; none where the whole has one score."""
     golden: Golden
 
-    @field_validator("verdict")
+    @field_validator("verdict", mode="before")
     @classmethod
-    def _placeholder(cls, verdict: str) -> str:
-        _only(_PLACEHOLDER.findall(verdict), "verdict", needed={"score"}, possible=set())
-        return verdict
+    def _line(cls, verdict: Any) -> Any:
+        return {"type": "line", "line": verdict} if isinstance(verdict, str) else verdict
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        self.verdict.fits(self.scale, tuple(self.aspects))
+        return self
+
+    @field_validator("aspects")
+    @classmethod
+    def _can_be_told_apart(cls, aspects: dict[str, float]) -> dict[str, float]:
+        names = {" ".join(name.split()).casefold() for name in aspects}
+        if len(names) != len(aspects) or len(aspects) == 1 or "" in names:
+            raise ValueError("expected two aspects or more, each with another name")
+        return aspects
 
 
 F = TypeVar("F", bound=FrontMatter)
@@ -96,11 +95,9 @@ class Template(Generic[F]):
 
     def __init__(self, path: Path, front: F, body: str, digest: str) -> None:
         self.path, self.front, self.body, self.hash = path, front, body, digest
-        placeholders = set(_PLACEHOLDER.findall(body))
-        if placeholders != set(front.inputs):
-            raise TemplateError(
-                f"{path}: the words use {_names(placeholders)}, but `inputs` names {_names(set(front.inputs))}"
-            )
+        used = placeholders(body)
+        if used != set(front.inputs):
+            raise TemplateError(f"{path}: the words use {listed(used)}, but `inputs` names {listed(front.inputs)}")
 
     @property
     def label(self) -> str:
@@ -114,8 +111,8 @@ class Template(Generic[F]):
     def render(self, values: Mapping[str, str]) -> str:
         """The words with each placeholder replaced by its defused value, in one pass: placeholders inside stay text."""
         if set(values) != set(self.front.inputs):
-            raise TemplateError(f"{self.path}: needs {_names(set(self.front.inputs))}, got {_names(set(values))}")
-        return _PLACEHOLDER.sub(lambda found: self.defuse(values[found[1]]), self.body)
+            raise TemplateError(f"{self.path}: needs {listed(self.front.inputs)}, got {listed(values)}")
+        return fill(self.body, values, self.defuse)
 
     def defuse(self, value: str) -> str:
         """The value with a backslash in each of the template's own tags, so that it cannot end the part it stands in.
@@ -129,21 +126,72 @@ class Template(Generic[F]):
         return _TAG.sub(broken, value)
 
 
-Rubric = Template[RubricFrontMatter]
 PromptTemplate = Template[PromptGenerationFrontMatter]
+
+
+class Rubric(Template[RubricFrontMatter]):
+    """A judge's rubric: what it is asked, and how its verdict is written and read."""
+
+    def read(self, text: str, cut_off: bool = False) -> Reading:
+        """The last verdict in the judge's own words.
+
+        What the judge repeats between the template's tags is not its own. ``cut_off`` says that the text was ended by
+        a limit in the middle of a word or number.
+        """
+        front, own_words = self.front, self._own_words(text)
+        if not front.aspects:
+            return Reading(front.verdict.read(own_words, front.scale, None, cut_off))
+        scores = {name: front.verdict.read(own_words, front.scale, name, cut_off) for name in front.aspects}
+        return weighted(scores, front.aspects)
+
+    def verdict(self, score: float) -> str:
+        """The verdict alone: ``Score: 4``; with aspects, the same for each."""
+        return self.front.verdict.write(self._each(score), self.front.scale)
+
+    def reply(self, rationale: str, score: float) -> str:
+        """A whole judgment, as a judge should write it."""
+        return self.front.verdict.reply(rationale, self._each(score), self.front.scale)
+
+    def json_schema(self) -> dict[str, Any] | None:
+        """The JSON Schema of a reply, for engines that can hold a judge to it; None where a reply is no JSON."""
+        return self.front.verdict.json_schema(self.front.scale, tuple(self.front.aspects))
+
+    def _each(self, score: float) -> dict[str | None, float]:
+        return dict.fromkeys(self.front.aspects or (None,), score)
+
+    def _own_words(self, text: str) -> str:
+        own, opened, closed = self._echoes
+        text = own.sub("", text)
+        behind = [found.end() for found in closed.finditer(text)]
+        text = text[behind[-1] :] if behind else text
+        unclosed = opened.search(text)
+        return text[: unclosed.start()] if unclosed else text
+
+    @cached_property
+    def _echoes(self) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+        """A part between two of the template's tags, and a lone tag on a line of its own, opening and closing."""
+        names = "|".join(sorted(map(re.escape, self._own_tags))) or r"(?!)"
+        tag = rf"({names})\b[^<>\n]*>"
+        flags = re.IGNORECASE | re.MULTILINE
+        return (
+            re.compile(rf"<{tag}(?:(?!<\1\b).)*?<\s*/\s*\1\s*>", flags | re.DOTALL),
+            re.compile(rf"^[ \t]*<{tag}[ \t]*$", flags),
+            re.compile(rf"^[ \t]*<\s*/\s*{tag}[ \t]*$", flags),
+        )
 
 
 def load_prompt_template(name: str) -> PromptTemplate:
     """A template of ``prompts/prompt_generation/``, or of a file that ``name`` gives the path of."""
-    return _load("prompt_generation", name, PromptGenerationFrontMatter)
+    return PromptTemplate(*_parts("prompt_generation", name, PromptGenerationFrontMatter))
 
 
 def load_rubric(name: str) -> Rubric:
     """A rubric of ``prompts/judge/``, or of a file that ``name`` gives the path of."""
-    return _load("judge", name, RubricFrontMatter)
+    return Rubric(*_parts("judge", name, RubricFrontMatter))
 
 
-def _load(kind: str, name: str, front_type: type[F]) -> Template[F]:
+def _parts(kind: str, name: str, front_type: type[F]) -> tuple[Path, F, str, str]:
+    """Path, front matter, words and hash of a template's file."""
     path = Path(name) if name.endswith(".md") else find("prompts", f"{kind}/{name}.md")
     try:
         text = path.read_text(encoding="utf-8")
@@ -155,7 +203,7 @@ def _load(kind: str, name: str, front_type: type[F]) -> Template[F]:
     if parts is None:
         raise TemplateError(f"{path}: must begin with YAML front matter between two lines of `---`")
     front = _front_matter(path, parts[1], front_type)
-    return Template(path, front, parts[2].strip(), hashlib.sha256(text.encode()).hexdigest())
+    return path, front, parts[2].strip(), hashlib.sha256(text.encode()).hexdigest()
 
 
 def _front_matter(path: Path, text: str, front_type: type[F]) -> F:
@@ -163,21 +211,11 @@ def _front_matter(path: Path, text: str, front_type: type[F]) -> F:
         data: Any = yaml.safe_load(text)
         return front_type.model_validate(data)
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'front matter'}: {e['msg']}" for e in error.errors())
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'front matter'}: {_said(e)}" for e in error.errors())
         raise TemplateError(f"{path}: {wrong}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-01
         raise TemplateError(f"{path}: front matter is not YAML: {error}") from error
 
 
-def fill(words: str, values: Mapping[str, str]) -> str:
-    """A line of front matter with its placeholders replaced, in one pass."""
-    return _PLACEHOLDER.sub(lambda found: values[found[1]], words)
-
-
-def _only(found: Iterable[str], where: str, needed: set[str], possible: set[str]) -> None:
-    if not needed <= set(found) <= needed | possible:
-        raise ValueError(f"`{where}` has {_names(set(found))}; expected {_names(needed)}, possible {_names(possible)}")
-
-
-def _names(names: set[str]) -> str:
-    return ", ".join(sorted(names)) or "nothing"
+def _said(error: Any) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")

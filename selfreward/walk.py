@@ -10,8 +10,18 @@ from pydantic import TypeAdapter
 from selfreward.errors import StoreError
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.scored import usable_responses
-from selfreward.query import Found, Kind, fetch, find_item
-from selfreward.records import EFTSeed, Example, Frozen, IFTSeed, Judgment, PreferencePair, Prompt, Response
+from selfreward.query import Found, Kind, fetch, find_item, select
+from selfreward.records import (
+    EFTSeed,
+    Example,
+    Frozen,
+    IFTSeed,
+    Judgment,
+    PreferencePair,
+    Prompt,
+    Response,
+    derive_seed,
+)
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
 
@@ -44,7 +54,7 @@ class Decision(Frozen):
     """The rule's settings at the time; empty before pairs are built."""
     outcome: Literal["pair", "no_pair", "open"]
     reason: str | None = None
-    """Why there is no pair: too_few_usable, tie, small_margin, identical or special_tokens."""
+    """Why there is no pair: a reason of the rule, special_tokens or below_top."""
     difference: float | None = None
     """Between the best and the worst usable score."""
 
@@ -60,6 +70,9 @@ class PromptWalk(Frozen):
     candidates: tuple[Candidate, ...]
     decision: Decision
     pair: PreferencePair | None
+    """The one that was asked about, else the prompt's widest."""
+    further_pairs: tuple[str, ...] = ()
+    """Ids of the prompt's other pairs, where the rule makes several."""
 
 
 class SeedWalk(Frozen):
@@ -105,7 +118,7 @@ def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str
     responses = fetch(it.stored("responses", Response), own, id=prompt_id) if it.stage("responses") else []
     judgments = fetch(it.stored("judgments", Judgment), own, id=prompt_id) if it.stage("judgments") else []
     pairs = fetch(it.stored("pairs", PreferencePair), own, id=prompt_id) if it.stage("pairs") else []
-    pair = pairs[0] if pairs else None
+    pair = min(pairs, key=lambda p: (p.id != found.id, -p.margin), default=None)
     rule = _pair_rule(it)
     return PromptWalk(
         item=found.id,
@@ -116,6 +129,7 @@ def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str
         candidates=tuple(_candidate(response, judgments, pair, rule) for response in responses),
         decision=_decision(it, responses, judgments, pair, rule),
         pair=pair,
+        further_pairs=tuple(p.id for p in pairs if p is not pair),
     )
 
 
@@ -159,11 +173,24 @@ def _decision(
         return Decision(rule=settings, outcome="open")
     usable, _ = usable_responses(responses, judgments, rule.min_readable)
     scores = [s.score for s in usable]
-    found = rule.choose(usable)
-    # The rule sees no prompts; one that it would have paired was kept out for what its own text spells.
-    reason = found if isinstance(found, str) else "special_tokens"
+    found = rule.choose(usable, derive_seed(entry.settings.get("seed", 0), it.manifest.iteration, "pairs"))
     difference = max(scores) - min(scores) if scores else None
+    if isinstance(found, str):
+        reason = found
+    else:
+        chosen, rejected = found[0]
+        reason = _why_not_kept(it, rule, chosen.score - rejected.score)
     return Decision(rule=settings, outcome="no_pair", reason=reason, difference=difference)
+
+
+def _why_not_kept(it: IterationStore, rule: PairRuleConfig, margin: float) -> str:
+    """Why a prompt that the rule gives a pair to has none: others were further apart, or its own text is the cause."""
+    if rule.looks_at_all:
+        files = it.stored("pairs", PreferencePair).paths()
+        kept = select("SELECT min(margin) AS lowest FROM read_parquet($files)", files)
+        if kept and kept[0]["lowest"] is not None and margin <= kept[0]["lowest"]:
+            return "below_top"
+    return "special_tokens"
 
 
 def _shot(run: RunStore, t: int, shot_id: str) -> Shot:

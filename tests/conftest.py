@@ -3,21 +3,28 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 import yaml
 
 from selfreward.engines.chat import Chat
+from selfreward.engines.driver import work_through
 from selfreward.engines.loading import ModelConfig, load_chat
-from selfreward.engines.protocol import Answer, Completion, NextToken, Request, Sampling
+from selfreward.engines.protocol import Answer, Ask, Asking, Completion, NextToken, Request, Sampling
 from selfreward.errors import ModelError
 from selfreward.models import resolve_model
 from selfreward.resources import find
 
-pytest_plugins = ["fixture_run"]
+# On a busy machine any example may take long; speed is no matter for tests.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
+
+pytest_plugins = ["fixture_run", "fixture_endpoint"]
+T = TypeVar("T")
 BUILTIN = "builtin:smollm2-135m-instruct"
 
 
@@ -54,6 +61,7 @@ def tiny_model(builtin_model: Path, tmp_path_factory: pytest.TempPathFactory) ->
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
+        head_dim=32,  # the smallest that vLLM computes on a CPU
         max_position_embeddings=2048,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
@@ -121,7 +129,7 @@ Write = Callable[[Request, int, Sampling], str]
 class FakeEngine:
     """An engine with a real tokenizer whose words and log-probabilities are a test's own functions.
 
-    Results come in reverse order, as a real engine may give them; ``calls`` keeps what was asked.
+    Of two asks in its queue the later one is finished first, as in a real engine; ``calls`` keeps what was asked.
     """
 
     def __init__(
@@ -134,30 +142,48 @@ class FakeEngine:
     ) -> None:
         self.chat, self.context = chat, context
         self._write, self._logprobs, self._finish_reason = write, logprobs, finish_reason
-        self.calls: list[tuple[list[Request], Sampling]] = []
-        self.tokens_asked: list[list[int]] = []
+        self.calls: list[tuple[list[Request], Sampling | NextToken]] = []
+        self._queue: list[tuple[int, Ask]] = []
 
     def prompt_ids(self, requests: Sequence[Request]) -> list[list[int]]:
         return self.chat.encode([r.messages for r in requests], [r.prefill for r in requests])
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
-        self.calls.append((list(requests), sampling))
-        ids = self.prompt_ids(requests)
-        for i in reversed(range(len(requests))):
-            fits = len(ids[i]) + sampling.max_tokens <= self.context
-            texts = [self._write(requests[i], k, sampling) for k in range(sampling.n)] if fits else []
-            yield i, Answer(len(ids[i]), tuple(map(self._completion, texts)))
+    def use(self, adapter: Path | None) -> None:
+        pass
 
-    def next_token(self, requests: Sequence[Request], token_ids: Sequence[int]) -> Iterator[tuple[int, NextToken]]:
-        self.calls.append((list(requests), Sampling(max_tokens=1)))
-        self.tokens_asked.append(list(token_ids))
-        ids = self.prompt_ids(requests)
-        for i in reversed(range(len(requests))):
-            fits = len(ids[i]) + 1 <= self.context
-            yield i, NextToken(len(ids[i]), tuple(self._logprobs(requests[i])) if fits else ())
+    def wants_more(self) -> bool:
+        return len(self._queue) < 2
+
+    def submit(self, ask: Ask) -> int:
+        self.calls.append((list(ask.requests), ask.how))
+        self._queue.append((len(self.calls), ask))
+        return len(self.calls)
+
+    def collect(self) -> tuple[int, list[Answer]]:
+        ticket, ask = self._queue.pop()
+        ids = self.prompt_ids(ask.requests)
+        pairs = zip(ask.requests, ids, strict=True)
+        return ticket, [self._answer(request, len(own), ask.how) for request, own in pairs]
+
+    def finish(self, piece: Asking[T]) -> T:
+        """What comes of a piece of work."""
+        (result,) = work_through(self, [piece])
+        return result
+
+    def pause(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
+
+    def _answer(self, request: Request, prompt_tokens: int, how: Sampling | NextToken) -> Answer:
+        new_tokens = how.max_tokens if isinstance(how, Sampling) else 1
+        if prompt_tokens + new_tokens > self.context:
+            return Answer(prompt_tokens)
+        if isinstance(how, NextToken):
+            return Answer(prompt_tokens, logprobs=tuple(self._logprobs(request)))
+        texts = [self._write(request, k, how) for k in range(how.n)]
+        return Answer(prompt_tokens, tuple(map(self._completion, texts)))
 
     def _completion(self, text: str) -> Completion:
         end = (self.chat.tokenizer.eos_token_id,) if self._finish_reason == "stop" else ()

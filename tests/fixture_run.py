@@ -16,6 +16,7 @@ import pytest
 from selfreward.config import make_config
 from selfreward.pair_rules.best_worst import BestWorstConfig
 from selfreward.records import (
+    AspectScore,
     EFTSeed,
     Example,
     IFTSeed,
@@ -165,6 +166,7 @@ def _judgment(response: Response, sample: int, score: float | None) -> Judgment:
         rubric="additive_5pt@00000000",
         sample=sample,
         score=score,
+        aspects=(AspectScore(name="Kind", score=score),) if score is not None and sample == 0 else None,
         raw=f"It says {NASTY}. Score: {'?' if score is None else score:}",
         unreadable=("I would rather not.",) if score is None else (),
         shortened=sample == 1,

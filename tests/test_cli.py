@@ -335,6 +335,7 @@ def test_show_explains_a_pair(command: Command, finished_run: RunStore) -> None:
         f"{chosen.id} CHOSEN\n    mean score 4.000; 10 tokens, ended by itself; by M2",
         f"{rejected.id} REJECTED\n    mean score 1.500",
         f"{third.id}\n    mean score 3.000",
+        ": 4.000\n        sampled, additive_5pt@00000000, by M2\n        Kind 4\n",
         ": unreadable\n        sampled, additive_5pt@00000000, by M2, response shortened for the judge",
         "unreadable try 1:\n          I would rather not.",
         "margin   2.500, at least min_margin 0.5",

@@ -9,8 +9,11 @@ import yaml
 from pydantic import BaseModel
 
 from selfreward.config import RunConfig, changed_settings, load_config, make_config, models_in, parse_overrides
+from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError
 from selfreward.judges.sampled import SampledConfig
+from selfreward.pair_rules.best_random import BestRandomConfig
+from selfreward.pair_rules.best_worst import BestWorstConfig
 from selfreward.resources import find, names
 
 SMALL = {"model": "some/model", "seeds": {"ift": "ift.jsonl"}}
@@ -57,7 +60,10 @@ def test_every_setting_is_documented() -> None:
         ("prompts.model.nam=1", "prompts.model.nam: no such setting; did you mean name?"),
         ("judge.method.sample=1", "judge.method.sampled.sample: no such setting; did you mean samples?"),
         ("judge.method={type: sampled, sample: 1}", "no such setting; did you mean samples?"),
-        ("judge.method={type: expected, samples: 1}", "judge.method.expected.samples: no such setting; "),
+        (
+            "judge.method={type: expected, samples: 1}",
+            "judge.method.samples: no such setting with type: expected; set ",
+        ),
         ("judge.rubrik=x", "judge.rubrik: no such setting; did you mean rubric?"),
         ("seeds.zzzzzz=x", "seeds.zzzzzz: no such setting; known here: eft, ift"),
         ("zzzzzzzz.a=x", "zzzzzzzz: no such setting; known here: "),
@@ -124,7 +130,7 @@ def test_a_model_can_be_a_name_or_a_section(tmp_path: Path) -> None:
         path = recipe(tmp_path, model=model, prompts={"model": model})
         config = load_config(path)
         assert config.model.name == "a/b"
-        assert config.prompts.model == config.model
+        assert config.prompts.model == FixedModel(**config.model.model_dump())
         changed = load_config(path, ["model=c/d", "prompts.model=e/f"])
         assert (changed.model.name, changed.prompts.model and changed.prompts.model.name) == ("c/d", "e/f")
         changed = load_config(path, ["model.revision=v2", "prompts.model.revision=v3"])
@@ -233,6 +239,21 @@ def test_more_readable_verdicts_than_the_judge_gives_are_refused(tmp_path: Path)
     with pytest.raises(ConfigError, match=r"pairs\.min_readable=2, but judge\.method gives 1 a response"):
         load_config(recipe(tmp_path), ["judge.method=expected", "pairs.min_readable=2"])
     assert load_config(recipe(tmp_path), ["judge.method.samples=2", "pairs.min_readable=2"]).pairs.min_readable == 2
+
+
+def test_a_pair_rule_is_best_worst_where_no_type_is_said(tmp_path: Path) -> None:
+    assert load_config(recipe(tmp_path), ["pairs.min_margin=0.5"]).pairs == BestWorstConfig(min_margin=0.5)
+    random = load_config(recipe(tmp_path), ["pairs=best_random"]).pairs
+    assert random == load_config(recipe(tmp_path), ["pairs.type=best_random"]).pairs == BestRandomConfig()
+    with pytest.raises(ConfigError, match=r"pairs\.rho: no such setting with type: best_random"):
+        load_config(recipe(tmp_path), ["pairs.rho=0.1", "pairs.type=best_random"])
+
+
+def test_a_rho_for_each_iteration(tmp_path: Path) -> None:
+    rhos = ["pairs.type=length_controlled", "pairs.rho=[0.0, 0.2]"]
+    assert load_config(recipe(tmp_path), rhos, iterations=2).pairs.at(2).rho == 0.2
+    with pytest.raises(ConfigError, match=r"pairs\.rho has 2 values for 3 iterations; give each one"):
+        load_config(recipe(tmp_path), rhos, iterations=3)
 
 
 def test_deep_nesting_is_no_traceback(tmp_path: Path) -> None:

@@ -11,11 +11,14 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "selfreward"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("records", "errors"),
-    ("resources", "builtin_model", "models", "templates", "engines", "reasoning"),
+    (
+        *("resources", "builtin_model", "models", "placeholders", "readings", "templates", "engines", "reasoning"),
+        *("rouge", "languages"),
+    ),
     ("judges", "pair_rules", "objectives", "seeding"),
     ("stages",),
     ("config", "storage", "progress"),
-    ("session", "steps", "loop", "query", "walk", "plan", "api", "doctor", "init"),
+    ("session", "eft", "steps", "loop", "query", "walk", "plan", "api", "doctor", "init", "seed_checks"),
     ("terminal", "commands", "cli"),
 )
 """Lowest first; a module may import from its own layer and from those below."""
@@ -95,6 +98,7 @@ def test_layers_name_nothing_that_is_gone() -> None:
         "from selfreward import RunConfig, load_config, open_run, run",
         "from selfreward.cli import main; main(['--help'])",
         "from selfreward.cli import main; main(['ls', '--runs-dir', 'nowhere'])",
+        "from selfreward.cli import main; main('seeds import seeds/ift.jsonl --as ift --preview 1'.split())",
     ],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:

@@ -14,7 +14,7 @@ from huggingface_hub import errors as hub
 from selfreward import builtin_model, models
 from selfreward.builtin_model import BUILTIN_NAME, DIRECTORY_NAME, builtin_directory, cache_root
 from selfreward.errors import ModelError
-from selfreward.models import fingerprint, resolve_model
+from selfreward.models import fingerprint, resolve_model, resolve_tokenizer
 
 MODEL_FILES = {"config.json": "{}", "model.safetensors": "weights", "tokenizer.json": "{}"}
 
@@ -132,6 +132,18 @@ def test_hub_gives_the_commit_and_asks_for_no_pickles(tmp_path: Path, monkeypatc
     assert (ref.name, ref.revision, ref.path) == ("org/model", commit, str(tmp_path / commit))
     assert (calls[0]["name"], calls[0]["revision"]) == ("org/model", "main")
     assert set(calls[0]["allow_patterns"]) == {"*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.py"}
+
+
+def test_a_tokenizer_is_fetched_without_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = answer_with(monkeypatch, make_model(tmp_path / "snapshot", leave_out="model.safetensors"))
+    assert resolve_tokenizer("org/model", "main") == str(tmp_path / "snapshot")
+    assert (calls[0]["name"], calls[0]["revision"]) == ("org/model", "main")
+    assert set(calls[0]["allow_patterns"]) == {"*.json", "*.txt", "*.model", "*.jinja", "*.py"}
+
+
+def test_a_directory_without_a_tokenizer_gives_none(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no tokenizer; expected one of tokenizer\.json"):
+        resolve_tokenizer(str(tmp_path))
 
 
 def test_hub_model_without_safetensors_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

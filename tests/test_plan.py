@@ -97,6 +97,24 @@ def local_model(tmp_path: Path) -> Path:
     return directory
 
 
+@pytest.mark.parametrize(
+    ("rule", "pairs"), [("best_random", 20), ("all_pairs", 20 * 6), ("{type: top_margin, fraction: 0.25}", 5)]
+)
+def test_a_pair_rule_says_how_many_pairs_there_can_be(tmp_path: Path, rule: str, pairs: int) -> None:
+    changes = ("prompts.count=20", "responses.n=4", f"pairs={rule}", "dpo.epochs=1", "dpo.batch_size=1")
+    plan = make_plan(demo(tmp_path, *changes))
+    assert stage(plan, "pairs").most_rows == pairs
+    assert stage(plan, "adapter").training_steps == pairs
+
+
+def test_eft_seeds_do_not_show_aspects(tmp_path: Path) -> None:
+    sampled = "judge.method={type: sampled}"
+    with pytest.raises(ConfigError, match=r"seeds\.eft: .* has one score a response, and .*aspects_5pt\.md asks"):
+        make_plan(demo(tmp_path, sampled, "judge.rubric=aspects_5pt"))
+    assert stage(make_plan(demo(tmp_path, sampled, "judge.rubric=aspects_5pt", "seeds.eft=null")), "judgments").rows
+    assert stage(make_plan(demo(tmp_path, sampled, "judge.rubric=faults_5pt_json")), "judgments").rows
+
+
 def test_what_would_stop_the_run_is_found(tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"instruction": "x"}\n', encoding="utf-8")

@@ -11,6 +11,7 @@ import pytest
 
 from selfreward import steps
 from selfreward.config import RunConfig, make_config
+from selfreward.engines import resolve_engine
 from selfreward.session import Policy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,15 +42,29 @@ def test_special_settings_exist(script: ModuleType) -> None:
     assert {path for path, _ in script.settings()} >= script.BY_CONTENT
 
 
-@pytest.mark.parametrize("method", ["expected", "sampled"])
-def test_keys_hold_what_the_page_says(script: ModuleType, method: str) -> None:
-    config = make_config({"model": "some/model", "seeds": SEEDS, "judge": {"method": {"type": method}}}, {}, "test")
+@pytest.mark.parametrize(
+    ("method", "engine", "rule"),
+    [
+        ("expected", "transformers", "best_worst"),
+        ("sampled", "transformers", "best_worst"),
+        ("sampled", "vllm", "length_controlled"),
+        ("sampled", "vllm", "all_pairs"),
+        ("sampled", "vllm", "best_random"),
+        ("sampled", "vllm", "top_margin"),
+    ],
+)
+def test_keys_hold_what_the_page_says(script: ModuleType, method: str, engine: str, rule: str) -> None:
+    data = {"model": "some/model", "seeds": SEEDS, "judge": {"method": {"type": method}}, "pairs": {"type": rule}}
+    config = make_config(data, {"engine.type": engine}, "test")
     held = {path for key in _keys_of_a_run(config) for path in _dotted(key)}
-    of_method = {f"judge.method.{name}" for name in type(config.judge.method).model_fields}
+    chosen = {f"judge.method.{name}" for name in type(config.judge.method).model_fields}
+    chosen |= {f"pairs.{name}" for name in type(config.pairs).model_fields}
+    chosen |= {f"engine.{name}" for name in type(config.engine).model_fields}
+    several = ("judge.method.", "pairs.", "engine.")
     said = {
         path
         for path, field in script.settings()
-        if script.key_of(path, field) == "yes" and (path in of_method or not path.startswith("judge.method."))
+        if script.key_of(path, field) == "yes" and (path in chosen or not path.startswith(several))
     }
     assert held == said
 
@@ -59,6 +74,7 @@ def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
     session, iteration, stored = MagicMock(), MagicMock(), MagicMock()
     session.config = config
     session.model = config.model
+    session.engine_config = resolve_engine(config.engine)
     session.run_stage.return_value.entry.rows = config.prompts.count
     iteration.manifest.iteration = 0
     steps.build_examples(session, iteration, *steps.store_seeds(session, iteration))
@@ -76,7 +92,7 @@ def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
 
 def _dotted(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     for name, value in settings.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             yield from _dotted(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}"

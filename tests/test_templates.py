@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from selfreward.errors import ConfigError, TemplateError
 from selfreward.judges import JudgeConfig
-from selfreward.judges.verdict import read_score, verdict_line
+from selfreward.judges.rubric_check import faults
+from selfreward.placeholders import fill
 from selfreward.resources import names
-from selfreward.templates import fill, load_prompt_template, load_rubric
+from selfreward.templates import load_prompt_template, load_rubric
 
 RUBRICS = [n.removeprefix("judge/") for n in names("prompts") if n.startswith("judge/")]
 WRITERS = [n.removeprefix("prompt_generation/") for n in names("prompts") if n.startswith("prompt_generation/")]
@@ -38,10 +39,12 @@ def test_every_rubrics_golden_reply_is_read(name: str) -> None:
     rubric = load_rubric(name.removesuffix(".md"))
     front = rubric.front
     assert front.name == rubric.path.stem
-    assert read_score(front.golden.reply, front.verdict, front.scale) == front.golden.score
+    assert faults(rubric) == []
+    assert rubric.read(front.golden.reply).score == front.golden.score
     for score in front.scale.scores:
-        assert read_score(verdict_line(front.verdict, score), front.verdict, front.scale) == score
-    assert read_score(rubric.body, front.verdict, front.scale) is None
+        assert rubric.read(rubric.verdict(score)) == rubric.read(rubric.reply("It is so.", score))
+        assert rubric.read(rubric.verdict(score)).score == score
+    assert rubric.read(rubric.body).score is None
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -147,8 +150,12 @@ def test_tags_with_digits_are_the_templates_own_too(tmp_path: Path) -> None:
         (("name: additive_5pt", "name: additive_5pt\nnmae: x"), "nmae: Extra inputs"),
         (("inputs: [prompt, response]", "inputs: [prompt]"), "use prompt, response, but `inputs` names prompt"),
         (("inputs: [prompt, response]", "inputs: 3"), "inputs: "),
-        (('verdict: "Score: {{ score }}"', 'verdict: "Score"'), "verdict: .*has nothing; expected score"),
-        (('verdict: "Score: {{ score }}"', 'verdict: "Score: {{ points }}"'), "verdict: .*has points"),
+        (('verdict: "Score: {{ score }}"', 'verdict: "Score"'), r"verdict\.line: .*has nothing; expected score"),
+        (('verdict: "Score: {{ score }}"', 'verdict: "Score: {{ points }}"'), r"verdict\.line: .*has points"),
+        (("verdict:", "aspects: {honest: 1}\nverdict:"), "two aspects or more"),
+        (("verdict:", "aspects: {Kind: 1, kind : 2}\nverdict:"), "each with another name"),
+        (("verdict:", "aspects: {kind: 1, honest: 0}\nverdict:"), r"aspects\.honest: "),
+        (("verdict:", "aspects: {kind: 1, honest: 1}\nverdict:"), "where the rubric names aspects"),
         (("name: additive_5pt", "name: [unclosed"), "front matter is not YAML"),
         (("name: additive_5pt", "name: 2024-13-45"), "front matter is not YAML"),
         (("name: additive_5pt", "- a list"), "front matter is not YAML"),

@@ -8,6 +8,7 @@ template alone.
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -48,14 +49,22 @@ class Chat:
         self.fingerprint = hashlib.sha256(
             json.dumps([tokenizer.chat_template, self.template_kwargs], sort_keys=True).encode()
         ).hexdigest()
+        self._skeletons: dict[tuple[Any, ...], str] = {}
         self._special_in_template: dict[tuple[Any, ...], int] = {}
 
     def spells_special(self, text: str) -> bool:
         """Whether a special token's string stands in the text, or comes out of the tokenizer's normalising."""
-        return (
-            self._control.search(text) is not None
-            or self._count_special(self.tokenizer(text, add_special_tokens=False)["input_ids"]) > 0
-        )
+        return self.which_spell_special([text])[0]
+
+    def which_spell_special(self, texts: Sequence[str]) -> list[bool]:
+        """:meth:`spells_special` of each text; a call of the tokenizer takes longer than a short text in it."""
+        if not texts:
+            return []
+        ids = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return [
+            self._control.search(text) is not None or self._count_special(own) > 0
+            for text, own in zip(texts, ids, strict=True)
+        ]
 
     def encode(
         self,
@@ -78,11 +87,21 @@ class Chat:
             return ids
         return [start + list(prefill) for start, prefill in zip(ids, prefills, strict=True)]
 
+    def longer_than(self, room: int, chats: Sequence[Sequence[Message]]) -> list[int]:
+        """Which of the chats have more tokens than that, by their place. Tokenises only where there is a doubt."""
+        doubtful = [i for i, chat in enumerate(chats) if self._most_tokens(chat) > room]
+        ids = self.encode([chats[i] for i in doubtful])
+        return [i for i, own in zip(doubtful, ids, strict=True) if len(own) > room]
+
     def encode_targets(self, chats: Sequence[Sequence[Message]]) -> list[tuple[list[int], int]]:
         """For each finished chat, its token ids and how many of them come before the last message's own."""
         finished = self.encode(chats, open_turn=False)
-        opened = self.encode([chat[:-1] for chat in chats])
-        return [(whole, _shared_length(whole, context)) for whole, context in zip(finished, opened, strict=True)]
+        contexts = list(dict.fromkeys(tuple(chat[:-1]) for chat in chats))  # both sides of a pair have the same
+        opened = dict(zip(contexts, self.encode(contexts), strict=True))
+        return [
+            (whole, _shared_length(whole, opened[tuple(chat[:-1])]))
+            for chat, whole in zip(chats, finished, strict=True)
+        ]
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text without special tokens."""
@@ -103,6 +122,19 @@ class Chat:
         middle = len(piece) // 2
         return self._harmless(piece[:middle]) + self._harmless(piece[middle:])
 
+    def _most_tokens(self, chat: Sequence[Message]) -> float:
+        """No chat has more: a token stands for a byte at least, and a piece may be given one more in front of it.
+
+        That makes two for each byte of what the template and the turns write; templates write a turn once.
+        """
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is None:  # what it makes of a text before it tokenises it cannot be seen
+            return math.inf
+        texts = [self._skeleton(chat, True), *(m.content for m in chat)]
+        if backend.normalizer:
+            texts = [backend.normalizer.normalize_str(text) for text in texts]
+        return 2 * sum(len(text.encode()) for text in texts)
+
     def _render(self, messages: list[dict[str, str]], open_turn: bool) -> str:
         import jinja2
 
@@ -118,8 +150,11 @@ class Chat:
         return str(text)
 
     def _skeleton(self, chat: Sequence[Message], open_turn: bool) -> str:
-        marked = [{"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(chat)]
-        return self._render(marked, open_turn)
+        key = (open_turn, *(m.role for m in chat))
+        if key not in self._skeletons:
+            marked = [{"role": m.role, "content": f"\ue000{i}\ue001"} for i, m in enumerate(chat)]
+            self._skeletons[key] = self._render(marked, open_turn)
+        return self._skeletons[key]
 
     def _is_clean(self, chat: Sequence[Message], ids: list[int], open_turn: bool) -> bool:
         key = (open_turn, *(m.role for m in chat))

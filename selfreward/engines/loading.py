@@ -9,7 +9,7 @@ from pydantic import Field
 
 from selfreward.engines.chat import Chat
 from selfreward.errors import ModelError
-from selfreward.models import ModelRef, resolve_model
+from selfreward.models import ModelRef, resolve_model, resolve_tokenizer
 from selfreward.records import Frozen, NotInKey
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+NO_LIMIT = 1 << 30
+"""Context of a model whose config names none."""
 _Tag = Annotated[str, Field(min_length=1)]
 
 
@@ -40,13 +42,14 @@ class ModelConfig(Frozen):
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
-def load_chat(config: ModelConfig) -> Chat:
-    """The model's tokenizer and chat template; loads no weights."""
+def load_chat(config: ModelConfig, *, served: bool = False) -> Chat:
+    """The model's tokenizer and chat template; loads no weights, and needs none where the model is served elsewhere."""
     from transformers import AutoTokenizer
 
-    ref = resolve_model(config.name, config.revision)
+    resolve = resolve_tokenizer if served else _weights_too
+    path = resolve(config.name, config.revision)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(ref.path, trust_remote_code=config.trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=config.trust_remote_code)
     except (OSError, ValueError) as error:
         raise ModelError(f"{config.name}: its tokenizer cannot be loaded: {error}") from error
     if config.chat_template is not None:
@@ -61,6 +64,10 @@ def load_chat(config: ModelConfig) -> Chat:
     return Chat(tokenizer, config.chat_template_kwargs)
 
 
+def _weights_too(name: str, revision: str | None) -> str:
+    return resolve_model(name, revision).path
+
+
 def context_length(config: ModelConfig, at_most: int | None) -> int:
     """Most tokens that the model can take at once, by its own config and the user's limit; loads no weights."""
     from transformers import AutoConfig
@@ -71,7 +78,7 @@ def context_length(config: ModelConfig, at_most: int | None) -> int:
     except (OSError, ValueError) as error:
         raise ModelError(f"{config.name}: its config.json cannot be used: {error}") from error
     limits = [getattr(own, "max_position_embeddings", None), at_most]
-    return min((limit for limit in limits if limit), default=1 << 30)
+    return min((limit for limit in limits if limit), default=NO_LIMIT)
 
 
 def torch_device() -> torch.device:
@@ -81,18 +88,40 @@ def torch_device() -> torch.device:
     return torch.accelerator.current_accelerator() or torch.device("cpu")
 
 
-def torch_dtype(dtype: DType) -> torch.dtype:
-    """``auto`` is bfloat16 on accelerators and float32 on CPUs, where bfloat16 is mostly slower and always coarser."""
+def dtype_name(dtype: DType) -> str:
+    """``auto`` is bfloat16 on accelerators and on CPUs with AMX; float32 on others, where bfloat16 is no faster."""
     import torch
 
-    if dtype == "auto":
-        return torch.float32 if torch_device().type == "cpu" else torch.bfloat16
-    found: torch.dtype = getattr(torch, dtype)
-    return found
+    if dtype != "auto":
+        return dtype
+    slow = torch_device().type == "cpu" and not torch.cpu.get_capabilities().get("amx_bf16")
+    return "float32" if slow else "bfloat16"
 
 
-def load_weights(config: ModelConfig, dtype: DType) -> PreTrainedModel:
-    """The root model on the device; safetensors only."""
+def training_dtype() -> str:
+    """bfloat16 on accelerators, float32 on CPUs."""
+    return "float32" if torch_device().type == "cpu" else "bfloat16"
+
+
+def eos_ids(config: ModelConfig, chat: Chat) -> tuple[int, ...]:
+    """The tokens that end a turn; loads no weights.
+
+    SFT ends turns with the tokenizer's token, and some models' generation configs do not name it.
+    """
+    from transformers import AutoConfig, GenerationConfig
+
+    ref = resolve_model(config.name, config.revision)
+    try:
+        found = GenerationConfig.from_pretrained(ref.path).eos_token_id
+    except OSError:  # a model need not come with one
+        own = AutoConfig.from_pretrained(ref.path, trust_remote_code=config.trust_remote_code)
+        found = own.get_text_config().eos_token_id
+    named = found if isinstance(found, list) else [found]
+    return tuple(sorted({token for token in (*named, chat.tokenizer.eos_token_id) if token is not None}))
+
+
+def load_weights(config: ModelConfig, dtype: str, device: torch.device | None = None) -> PreTrainedModel:
+    """The root model on the device, the accelerator if there is one; safetensors only."""
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
@@ -103,11 +132,11 @@ def load_weights(config: ModelConfig, dtype: DType) -> PreTrainedModel:
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             ref.path,
-            dtype=torch_dtype(dtype),
+            dtype=dtype,
             use_safetensors=True,
             trust_remote_code=config.trust_remote_code,
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{config.name}: its weights cannot be loaded: {error}") from error
-    model.to(torch_device())  # type: ignore[arg-type]
+    model.to(device or torch_device())  # type: ignore[arg-type]
     return model

@@ -1,11 +1,30 @@
-"""What every engine does: chats in, completions or log-probabilities out, as they finish."""
+"""What every engine does: it is asked, and answers when it is done. It keeps a queue, so that it is never idle."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from selfreward.engines.chat import Chat
 from selfreward.records import Message
+
+T = TypeVar("T")
+
+Capability = Literal["adapters", "prefill", "next_token", "json_schema"]
+"""``adapters``: answers as a model that was trained; ``prefill``: continues an opened turn; ``next_token``: gives
+log-probabilities of named tokens; ``json_schema``: holds what is written to a schema."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRoom:
+    """What an engine may use besides its model."""
+
+    directory: Path
+    """For its log, and for weights that it has to lay down; made when needed."""
+    setting: str = "engine"
+    """Where its settings stand in a recipe, for errors that name one."""
+    say: Callable[[str], None] = lambda text: None
+    """Tells the user what happened to it, such as a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +37,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to sample. ``temperature=0`` is greedy. Equal seeds give equal completions on one engine and machine."""
+    """Write ``n`` completions. ``temperature=0`` is greedy.
+
+    Equal seeds give equal completions where the engine can repeat itself (transformers; vLLM on GPUs in equal batches).
+    """
 
     max_tokens: int
     n: int = 1
@@ -26,6 +48,23 @@ class Sampling:
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
     seed: int = 0
+    json_schema: Mapping[str, Any] | None = None
+    """What the text must be an instance of; engines without that capability leave it to the words of the chat."""
+
+
+@dataclass(frozen=True, slots=True)
+class NextToken:
+    """Give the log-probabilities of these tokens as the next one, in this order; nothing is written."""
+
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Requests that are answered in the same way, and come back together."""
+
+    requests: Sequence[Request]
+    how: Sampling | NextToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +73,7 @@ class Completion:
 
     text: str
     token_ids: tuple[int, ...]
+    """Generated ids; empty where the engine does not tell them."""
     finish_reason: Literal["stop", "length"]
     special_tokens: bool
     """Whether a special token other than the reasoning tags is spelled in the text or stands inside the ids."""
@@ -41,30 +81,52 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The ``n`` completions of one request; none where the request does not fit the context."""
+    """To one request: ``n`` completions or the named log-probabilities; neither where it does not fit the context."""
 
     prompt_tokens: int
-    completions: tuple[Completion, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NextToken:
-    """Log-probabilities of the named tokens as the next one; none where the request does not fit the context."""
-
-    prompt_tokens: int
-    logprobs: tuple[float, ...]
+    completions: tuple[Completion, ...] = ()
+    logprobs: tuple[float, ...] = ()
 
 
 class Engine(Protocol):
-    """One model, ready to generate. Results come as (position of the request, result), in the order they finish."""
+    """One model, ready to answer. Memory is taken when it is first asked, and again after ``pause``."""
 
-    chat: Chat
     context: int
     """Most tokens that a prompt and its completion may have together."""
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]: ...
+    @property
+    def chat(self) -> Chat | None:
+        """Tokenizer and chat template; None where only the endpoint knows them."""
+        ...
 
-    def next_token(self, requests: Sequence[Request], token_ids: Sequence[int]) -> Iterator[tuple[int, NextToken]]: ...
+    def use(self, adapter: Path | None) -> None:
+        """Answer as the root model with this adapter from now on; nothing may be under way."""
+        ...
+
+    def wants_more(self) -> bool:
+        """Whether another ask would keep it busy rather than wait."""
+        ...
+
+    def submit(self, ask: Ask) -> int:
+        """Take an ask into the queue; gives its ticket."""
+        ...
+
+    def collect(self) -> tuple[int, list[Answer]]:
+        """Wait for the next ask that is finished: its ticket, and an answer to each of its requests in their order.
+
+        Raises:
+            EngineError: it cannot go on; everything collected before stands.
+        """
+        ...
+
+    def pause(self) -> None:
+        """Give the memory back until it is asked again; training needs it. What is under way is dropped."""
+        ...
 
     def close(self) -> None:
-        """Give the memory back. An engine is never used after this."""
+        """Give everything back. It is never used after this."""
+        ...
+
+
+Asking: TypeAlias = Generator[Ask, list[Answer], T]
+"""Work that needs an engine, written straight down: ``answers = yield Ask(…)``. ``engines/driver.py`` runs it."""

@@ -12,8 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from selfreward.engines.loading import DType, ModelConfig, context_length, load_chat, load_weights
-from selfreward.engines.protocol import Answer, Completion, Engine, NextToken, Request, Sampling
+from selfreward.engines.chat import Chat
+from selfreward.engines.loading import (
+    DType,
+    ModelConfig,
+    context_length,
+    dtype_name,
+    eos_ids,
+    load_chat,
+    load_weights,
+)
+from selfreward.engines.protocol import Answer, Ask, Capability, Engine, EngineRoom, Sampling
+from selfreward.engines.transcribing import Transcriber
 from selfreward.errors import EngineError
 from selfreward.records import Frozen, NotInKey, derive_seed
 
@@ -34,18 +44,29 @@ class TransformersConfig(Frozen):
     judge_batch_size: Annotated[int, NotInKey] = Field(default=8, ge=1)
     """Sequences in one forward pass of expected-score judging, where long texts meet no decoding."""
     dtype: DType = "auto"
-    """``auto``: bfloat16 on accelerators, float32 on CPUs."""
-    max_context: int | None = Field(default=None, ge=16)
+    """``auto``: bfloat16 on accelerators and on CPUs with AMX, float32 on other CPUs."""
+    max_model_len: int | None = Field(default=None, ge=16)
     """Most tokens of prompt and completion together; the model's own limit where not set."""
 
-    def open(self, model: ModelConfig, adapter: Path | None) -> Engine:
-        """An engine that answers as the model with the adapter over it."""
-        return TransformersEngine(model, self, adapter)
+    def capabilities(self) -> frozenset[Capability]:
+        """What engines of this kind can do."""
+        return frozenset({"adapters", "prefill", "next_token"})
+
+    def check(self, model: ModelConfig) -> None:
+        """It needs nothing that is not installed."""
+
+    def chat_of(self, model: ModelConfig) -> Chat | None:
+        """The tokenizer and chat template that its engine will have; loads no weights."""
+        return load_chat(model)
+
+    def open(self, model: ModelConfig, room: EngineRoom) -> Engine:
+        """An engine that answers as the root model until it is told to use an adapter."""
+        return TransformersEngine(model, self)
 
 
 @dataclass(frozen=True, slots=True)
 class _Prefix:
-    """Tokens that all requests of one call begin with, and the cache of a forward pass over them."""
+    """Tokens that all requests of one ask begin with, and the cache of a forward pass over them."""
 
     ids: list[int]
     cache: Cache | None
@@ -59,55 +80,91 @@ class _Prefix:
 
 
 class TransformersEngine:
-    """Loads the root model once and lays the adapter over it."""
+    """Answers one ask after the other, in batches formed by length within each. Loads when it is first asked."""
 
-    def __init__(self, model: ModelConfig, config: TransformersConfig, adapter: Path | None) -> None:
-        import torch
-        from transformers import GenerationConfig
-
+    def __init__(self, model: ModelConfig, config: TransformersConfig) -> None:
         self.chat = load_chat(model)
-        self._config = config
-        self._reasoning_tags = model.reasoning_tags
-        weights: Any = load_weights(model, config.dtype)
-        if adapter is not None:
-            from peft import PeftModel
+        self.context = context_length(model, config.max_model_len)
+        self._transcriber = Transcriber(self.chat, model.reasoning_tags, eos_ids(model, self.chat))
+        self._root, self._config = model, config
+        self._adapter: Path | None = None
+        self._loaded: Any = None
+        self._waiting: Ask | None = None
+        self._tickets = 0
 
-            weights = PeftModel.from_pretrained(weights, str(adapter))
-            if weights.dtype == torch.float32:
-                # Lossless enough only in float32; it halves the time per token on a CPU.
-                weights = weights.merge_and_unload()
-        self._model: Any = weights.eval()
-        self.context = context_length(model, config.max_context)
-        eos = weights.generation_config.eos_token_id
-        named = eos if isinstance(eos, list) else [eos]
-        # SFT ends turns with the tokenizer's token, and some models' generation configs do not name it.
-        ends = {*named, self.chat.tokenizer.eos_token_id}
-        self._eos: list[int] = sorted(token for token in ends if token is not None)
-        # A model's own defaults (repetition_penalty, top_k=50, …) would fill in whatever ours leave open.
-        weights.generation_config = GenerationConfig()
+    def use(self, adapter: Path | None) -> None:
+        """See :class:`~selfreward.engines.protocol.Engine`."""
+        if adapter != self._adapter:
+            self.pause()
+            self._adapter = adapter
 
-    def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[tuple[int, Answer]]:
-        """See :class:`~selfreward.engines.protocol.Engine`. Batches are formed by length within this one call."""
-        encoded = self._encode(requests)
-        fitting, too_long = self._sort_out(encoded, sampling.max_tokens)
-        yield from ((i, Answer(len(encoded[i]), ())) for i in too_long)
+    def wants_more(self) -> bool:
+        """It works on one ask at a time."""
+        return self._waiting is None
+
+    def submit(self, ask: Ask) -> int:
+        """See :class:`~selfreward.engines.protocol.Engine`."""
+        assert self._waiting is None, "one ask at a time"
+        self._waiting = ask
+        self._tickets += 1
+        return self._tickets
+
+    def collect(self) -> tuple[int, list[Answer]]:
+        """See :class:`~selfreward.engines.protocol.Engine`."""
+        assert self._waiting is not None, "nothing was asked"
+        ask, self._waiting = self._waiting, None
+        new_tokens = ask.how.max_tokens if isinstance(ask.how, Sampling) else 1
+        encoded = self._transcriber.encode(ask.requests)
+        answers = [Answer(len(ids)) for ids in encoded]
+        fitting = [i for i, ids in enumerate(encoded) if len(ids) + new_tokens <= self.context]
         prefix = self._shared_prefix([encoded[i] for i in fitting])
+        if isinstance(ask.how, Sampling):
+            answered = self._completions(encoded, fitting, prefix, ask.how)
+        else:
+            answered = self._logprobs(encoded, fitting, prefix, ask.how.token_ids)
+        for index, answer in answered:
+            answers[index] = answer
+        return self._tickets, answers
+
+    def pause(self) -> None:
+        """Give the model's memory back, on the accelerator too."""
+        import torch
+
+        self._waiting = None
+        if self._loaded is not None:
+            self._loaded = None
+            gc.collect()
+            if torch.accelerator.is_available():
+                torch.accelerator.memory.empty_cache()
+
+    def close(self) -> None:
+        """See :class:`~selfreward.engines.protocol.Engine`."""
+        self.pause()
+
+    @property
+    def _model(self) -> Any:
+        if self._loaded is None:
+            self._loaded = _load(self._root, self._config, self._adapter)
+        return self._loaded
+
+    def _completions(
+        self, encoded: list[list[int]], fitting: Sequence[int], prefix: _Prefix, sampling: Sampling
+    ) -> Iterator[tuple[int, Answer]]:
         per_batch = max(1, self._config.batch_size // sampling.n)
         for number, batch in enumerate(_even_batches(fitting, encoded, per_batch)):
             seed = derive_seed(sampling.seed, number)
             rows = self._generate_batch([encoded[i] for i in batch], prefix, sampling, seed)
             for position, index in enumerate(batch):
                 own = rows[position * sampling.n : (position + 1) * sampling.n]
-                yield index, Answer(len(encoded[index]), tuple(self._completion(row, sampling) for row in own))
+                completions = tuple(self._transcriber.completion(row, sampling.stop) for row in own)
+                yield index, Answer(len(encoded[index]), completions)
 
-    def next_token(self, requests: Sequence[Request], token_ids: Sequence[int]) -> Iterator[tuple[int, NextToken]]:
-        """See :class:`~selfreward.engines.protocol.Engine`. One forward pass over each request."""
+    def _logprobs(
+        self, encoded: list[list[int]], fitting: Sequence[int], prefix: _Prefix, token_ids: Sequence[int]
+    ) -> Iterator[tuple[int, Answer]]:
+        """One forward pass over each request."""
         import torch
 
-        encoded = self._encode(requests)
-        fitting, too_long = self._sort_out(encoded, 1)
-        yield from ((i, NextToken(len(encoded[i]), ())) for i in too_long)
-        prefix = self._shared_prefix([encoded[i] for i in fitting])
         for batch in _even_batches(fitting, encoded, self._config.judge_batch_size):
             ids, mask = self._pad([encoded[i] for i in batch], len(prefix.ids))
             with torch.inference_mode(), _memory_for("judge_batch_size", ids):
@@ -121,27 +178,7 @@ class TransformersEngine:
                 ).logits[:, -1]
                 named = logits.float().log_softmax(-1)[:, list(token_ids)].tolist()
             for index, logprobs in zip(batch, named, strict=True):
-                yield index, NextToken(len(encoded[index]), tuple(logprobs))
-
-    def close(self) -> None:
-        """Give the model's memory back, on the accelerator too."""
-        import torch
-
-        self._model = None
-        gc.collect()
-        if torch.accelerator.is_available():
-            torch.accelerator.memory.empty_cache()
-
-    def _encode(self, requests: Sequence[Request]) -> list[list[int]]:
-        return self.chat.encode([r.messages for r in requests], [r.prefill for r in requests])
-
-    def _sort_out(self, encoded: Sequence[Sequence[int]], new_tokens: int) -> tuple[list[int], list[int]]:
-        """Positions of the requests that fit the context, and of those that do not."""
-        fitting: list[int] = []
-        too_long: list[int] = []
-        for i, ids in enumerate(encoded):
-            (fitting if len(ids) + new_tokens <= self.context else too_long).append(i)
-        return fitting, too_long
+                yield index, Answer(len(encoded[index]), logprobs=tuple(logprobs))
 
     def _generate_batch(
         self, encoded: list[list[int]], prefix: _Prefix, sampling: Sampling, seed: int
@@ -178,37 +215,9 @@ class TransformersEngine:
                 else {}
             ),
             **({"stop_strings": list(sampling.stop)} if sampling.stop else {}),
-            eos_token_id=self._eos,
+            eos_token_id=list(self._transcriber.eos),
             pad_token_id=self.chat.tokenizer.pad_token_id,
         )
-
-    def _completion(self, row: list[int], sampling: Sampling) -> Completion:
-        pad = self.chat.tokenizer.pad_token_id
-        if pad not in self._eos:  # a row that a stop string ended is filled up with padding
-            while row and row[-1] == pad:
-                row = row[:-1]
-        ended = next((i for i, token in enumerate(row) if token in self._eos), None)
-        ids = row if ended is None else row[: ended + 1]
-        text = self.chat.decode(ids)
-        stopped = ended is not None
-        for stop in sampling.stop:
-            text, found, _ = text.partition(stop)
-            stopped = stopped or bool(found)
-        written = ids if ended is None else ids[:-1]
-        return Completion(
-            text=text,
-            token_ids=tuple(ids),
-            finish_reason="stop" if stopped else "length",
-            special_tokens=self._holds_special(text, written),
-        )
-
-    def _holds_special(self, text: str, token_ids: Sequence[int]) -> bool:
-        """Whether something other than reasoning tags, which are added tokens in many models, is special in it."""
-        for tag in self._reasoning_tags:
-            text = text.replace(tag, " ")
-        added = self.chat.tokenizer.added_tokens_encoder
-        control = self.chat.control_ids - {added[tag] for tag in self._reasoning_tags if tag in added}
-        return self.chat.spells_special(text) or not control.isdisjoint(token_ids)
 
     def _pad(self, encoded: list[list[int]], prefix_length: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and mask of shape (sequences, longest), padded between the shared prefix and each row's own tokens."""
@@ -246,6 +255,24 @@ class TransformersEngine:
 
     def _rng_devices(self) -> list[int]:
         return [self._model.device.index or 0] if self._model.device.type == "cuda" else []
+
+
+def _load(model: ModelConfig, config: TransformersConfig, adapter: Path | None) -> Any:
+    """The root model with the adapter over it."""
+    import torch
+    from transformers import GenerationConfig
+
+    weights: Any = load_weights(model, dtype_name(config.dtype))
+    if adapter is not None:
+        from peft import PeftModel
+
+        weights = PeftModel.from_pretrained(weights, str(adapter))
+        if weights.dtype == torch.float32:
+            # Lossless enough only in float32; it halves the time per token on a CPU.
+            weights = weights.merge_and_unload()
+    # A model's own defaults (repetition_penalty, top_k=50, …) would fill in whatever ours leave open.
+    weights.generation_config = GenerationConfig()
+    return weights.eval()
 
 
 @contextmanager

@@ -30,20 +30,22 @@ def shorten(chat: Chat, response: str, excess: int) -> str | None:
 
 
 def questions(
-    rubric: Rubric, chat: Chat, candidates: Sequence[Candidate], room: int
+    rubric: Rubric, chat: Chat | None, candidates: Sequence[Candidate], room: int
 ) -> tuple[list[tuple[Message, ...]], set[int]]:
     """What to ask about each candidate, and which responses were shortened to fit ``room`` tokens.
 
-    A question that cannot be made to fit stays as it is: the engine sets it aside.
+    A question that cannot be made to fit stays as it is: the engine sets it aside. So does every one where nobody here
+    can count its tokens.
     """
     asked = [ask(rubric, c.prompt, c.response) for c in candidates]
-    shortened = set()
-    for i, ids in enumerate(chat.encode(asked)):
-        if len(ids) > room:
-            fitting = _fit(rubric, chat, candidates[i], room)
-            if fitting is not None:
-                asked[i] = fitting
-                shortened.add(i)
+    shortened: set[int] = set()
+    if chat is None:
+        return asked, shortened
+    for i in chat.longer_than(room, asked):
+        fitting = _fit(rubric, chat, candidates[i], room)
+        if fitting is not None:
+            asked[i] = fitting
+            shortened.add(i)
     return asked, shortened
 
 

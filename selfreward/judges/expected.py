@@ -12,11 +12,10 @@ from typing import Literal
 from pydantic import Field
 
 from selfreward.engines.chat import Chat
-from selfreward.engines.protocol import Engine, NextToken, Request
+from selfreward.engines.protocol import Answer, Ask, Asking, Capability, NextToken, Request
 from selfreward.errors import EngineError
 from selfreward.judges.asking import ask, questions
-from selfreward.judges.protocol import Candidate, Judge
-from selfreward.judges.verdict import verdict_line
+from selfreward.judges.protocol import Candidate, Judge, Listener
 from selfreward.records import EFTSeed, Frozen, Judgment, Message, content_id
 from selfreward.templates import Rubric
 
@@ -36,15 +35,20 @@ class ExpectedConfig(Frozen):
 class ExpectedJudge:
     """See :class:`~selfreward.judges.protocol.Judge`."""
 
+    needs: frozenset[Capability] = frozenset({"prefill", "next_token"})
+
     def __init__(self, config: ExpectedConfig, rubric: Rubric) -> None:
         self._config, self._rubric = config, rubric
 
-    def judge(self, candidates: Sequence[Candidate], engine: Engine, model: str, seed: int) -> list[Judgment]:
+    def judge(
+        self, candidates: Sequence[Candidate], listener: Listener, model: str, seed: int
+    ) -> Asking[list[Judgment]]:
         """One judgment a candidate; ``seed`` is not used, since nothing is sampled."""
-        prefill, tokens = score_tokens(engine.chat, self._rubric)
-        room = engine.context - len(prefill) - 1
-        asked, shortened = questions(self._rubric, engine.chat, candidates, room)
-        answers = dict(engine.next_token([Request(messages, prefill) for messages in asked], tokens))
+        assert listener.chat is not None, "an engine that gives log-probabilities of tokens knows its tokens"
+        prefill, tokens = score_tokens(listener.chat, self._rubric)
+        room = listener.context - len(prefill) - 1
+        asked, shortened = questions(self._rubric, listener.chat, candidates, room)
+        answers = yield Ask([Request(messages, prefill) for messages in asked], NextToken(tuple(tokens)))
         return [self._judgment(candidate, answers[i], i in shortened, model) for i, candidate in enumerate(candidates)]
 
     def check(self, chat: Chat) -> None:
@@ -53,10 +57,10 @@ class ExpectedJudge:
 
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:
         """The rubric's words, answered by the verdict alone, as the prefill will open it."""
-        target = verdict_line(self._rubric.front.verdict, seed.score)
+        target = self._rubric.verdict(seed.score)
         return (*ask(self._rubric, seed.instruction, seed.response), Message(role="assistant", content=target))
 
-    def _judgment(self, candidate: Candidate, answer: NextToken, shortened: bool, model: str) -> Judgment:
+    def _judgment(self, candidate: Candidate, answer: Answer, shortened: bool, model: str) -> Judgment:
         probabilities = [math.exp(logprob) for logprob in answer.logprobs]
         mass = math.fsum(probabilities)
         scores = self._rubric.front.scale.scores
@@ -89,7 +93,7 @@ def score_tokens(chat: Chat, rubric: Rubric) -> tuple[tuple[int, ...], list[int]
         EngineError: a score of the scale is not one token of this model's vocabulary.
     """
     question = Message(role="user", content="?")
-    lines = [verdict_line(rubric.front.verdict, score) for score in rubric.front.scale.scores]
+    lines = [rubric.verdict(score) for score in rubric.front.scale.scores]
     chats = [(question, Message(role="assistant", content=line)) for line in lines]
     targets = [ids[start:] for ids, start in chat.encode_targets(chats)]
     columns = list(zip(*targets, strict=False))

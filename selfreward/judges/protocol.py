@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from selfreward.engines.chat import Chat
-from selfreward.engines.protocol import Engine
+from selfreward.engines.protocol import Asking, Capability
 from selfreward.records import EFTSeed, Judgment, Message
 
 
@@ -19,10 +19,25 @@ class Candidate:
     response: str
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """The model that is to judge, as far as a question to it depends on it."""
+
+    chat: Chat | None
+    """None where only an endpoint knows how its tokens are made."""
+    context: int
+    """Most tokens of question and verdict together."""
+
+
 class Judge(Protocol):
     """A rubric and a way to ask for its verdict."""
 
-    def judge(self, candidates: Sequence[Candidate], engine: Engine, model: str, seed: int) -> list[Judgment]:
+    needs: frozenset[Capability]
+    """What its engine must be capable of."""
+
+    def judge(
+        self, candidates: Sequence[Candidate], listener: Listener, model: str, seed: int
+    ) -> Asking[list[Judgment]]:
         """All judgments of the candidates, in the candidates' order. ``model`` names the judge in the records."""
         ...
 

@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from selfreward.engines.chat import Chat
-from selfreward.engines.protocol import Answer, Engine, Request, Sampling
+from selfreward.engines.protocol import Answer, Ask, Asking, Capability, Request, Sampling
 from selfreward.judges.asking import ask, questions
-from selfreward.judges.protocol import Candidate, Judge
-from selfreward.judges.verdict import read_score, verdict_line
+from selfreward.judges.protocol import Candidate, Judge, Listener
 from selfreward.reasoning import split_reasoning
-from selfreward.records import EFTSeed, Frozen, Judgment, Message, NotInKey, content_id, derive_seed
+from selfreward.records import AspectScore, EFTSeed, Frozen, Judgment, Message, NotInKey, content_id, derive_seed
 from selfreward.templates import Rubric
 
 
@@ -44,33 +43,42 @@ class _Sample:
     number: int
     raws: list[str] = field(default_factory=list)
     score: float | None = None
+    aspects: tuple[AspectScore, ...] | None = None
 
 
 class SampledJudge:
     """See :class:`~selfreward.judges.protocol.Judge`. ``reasoning_tags`` stand around the judge's thinking, if any."""
 
+    needs: frozenset[Capability] = frozenset()
+
     def __init__(self, config: SampledConfig, rubric: Rubric, reasoning_tags: tuple[str, str]) -> None:
         self._config, self._rubric, self._reasoning_tags = config, rubric, reasoning_tags
 
-    def judge(self, candidates: Sequence[Candidate], engine: Engine, model: str, seed: int) -> list[Judgment]:
+    def judge(
+        self, candidates: Sequence[Candidate], listener: Listener, model: str, seed: int
+    ) -> Asking[list[Judgment]]:
         """K judgments a candidate, in order; unreadable ones are asked for again with another seed."""
-        room = engine.context - self._config.max_tokens
-        asked, shortened = questions(self._rubric, engine.chat, candidates, room)
+        room = listener.context - self._config.max_tokens
+        asked, shortened = questions(self._rubric, listener.chat, candidates, room)
         requests = [Request(messages) for messages in asked]
         samples = [_Sample(c, k) for c in range(len(candidates)) for k in range(self._config.samples)]
-        tokens = {
-            i: self._read(samples[i * self._config.samples : (i + 1) * self._config.samples], answer)
-            for i, answer in engine.generate(requests, self._sampling(self._config.samples, derive_seed(seed, 0)))
-        }
+        per_candidate = self._config.samples
+        answers = yield Ask(requests, self._sampling(per_candidate, derive_seed(seed, 0)))
+        for i, answer in enumerate(answers):
+            self._read(samples[i * per_candidate : (i + 1) * per_candidate], answer)
         for attempt in range(1, self._config.retries + 1):
             unread = [s for s in samples if s.score is None and s.raws]
             if not unread:
                 break
             again = [requests[s.candidate] for s in unread]
-            for i, answer in engine.generate(again, self._sampling(1, derive_seed(seed, attempt))):
-                self._read([unread[i]], answer)
+            for sample, answer in zip(
+                unread, (yield Ask(again, self._sampling(1, derive_seed(seed, attempt)))), strict=True
+            ):
+                self._read([sample], answer)
         return [
-            self._judgment(candidates[s.candidate], s, tokens[s.candidate], s.candidate in shortened, model)
+            self._judgment(
+                candidates[s.candidate], s, answers[s.candidate].prompt_tokens, s.candidate in shortened, model
+            )
             for s in samples
         ]
 
@@ -79,23 +87,28 @@ class SampledJudge:
 
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:
         """The rubric's words, answered by the rationale and then the verdict."""
-        verdict = verdict_line(self._rubric.front.verdict, seed.score)
-        target = Message(role="assistant", content=f"{seed.rationale.strip()}\n{verdict}")
+        target = Message(role="assistant", content=self._rubric.reply(seed.rationale, seed.score))
         return (*ask(self._rubric, seed.instruction, seed.response), target)
 
     def _sampling(self, n: int, seed: int) -> Sampling:
         config = self._config
         return Sampling(
-            max_tokens=config.max_tokens, n=n, temperature=config.temperature, top_p=config.top_p, seed=seed
+            max_tokens=config.max_tokens,
+            n=n,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            seed=seed,
+            json_schema=self._rubric.json_schema(),
         )
 
-    def _read(self, samples: Sequence[_Sample], answer: Answer) -> int:
+    def _read(self, samples: Sequence[_Sample], answer: Answer) -> None:
         if answer.completions:
             for sample, completion in zip(samples, answer.completions, strict=True):
                 _, own_words = split_reasoning(completion.text, self._reasoning_tags)
                 sample.raws.append(completion.text)
-                sample.score = read_score(own_words, self._rubric.front.verdict, self._rubric.front.scale)
-        return answer.prompt_tokens
+                cut_off = completion.finish_reason == "length" and not completion.text[-1:].isspace()
+                reading = self._rubric.read(own_words, cut_off)
+                sample.score, sample.aspects = reading.score, reading.aspects
 
     def _judgment(
         self, candidate: Candidate, sample: _Sample, prompt_tokens: int, shortened: bool, model: str
@@ -108,6 +121,7 @@ class SampledJudge:
             rubric=self._rubric.label,
             sample=sample.number,
             score=sample.score,
+            aspects=sample.aspects,
             raw=sample.raws[-1] if sample.raws else "",
             unreadable=tuple(sample.raws[:-1]),
             shortened=shortened,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from selfreward.engines.loading import torch_device, torch_dtype
+from selfreward.engines.loading import torch_device, training_dtype
 from selfreward.records import Frozen, NotInKey
 
 
@@ -46,7 +46,6 @@ class OptimiserConfig(Frozen):
 
 def trl_arguments(config: OptimiserConfig, output_dir: str, seed: int) -> dict[str, Any]:
     """Keyword arguments that TRL's SFTConfig and DPOConfig have in common."""
-    import torch
 
     on_cpu = torch_device().type == "cpu"
     checkpointing = config.gradient_checkpointing
@@ -61,7 +60,7 @@ def trl_arguments(config: OptimiserConfig, output_dir: str, seed: int) -> dict[s
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,
         "gradient_checkpointing": (not on_cpu) if checkpointing is None else checkpointing,
-        "bf16": torch_dtype("auto") == torch.bfloat16,
+        "bf16": training_dtype() == "bfloat16",
         "use_cpu": on_cpu,
         "dataloader_pin_memory": not on_cpu,
         "seed": seed,

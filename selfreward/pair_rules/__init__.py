@@ -1,6 +1,25 @@
-"""Pair rules: which of a prompt's judged responses become a preference pair. Pure functions, one rule a file."""
+"""Pair rules: which of a prompt's judged responses become preference pairs. Pure functions, one rule a file."""
 
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from selfreward.pair_rules.all_pairs import AllPairsConfig
+from selfreward.pair_rules.best_random import BestRandomConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
+from selfreward.pair_rules.length_controlled import LengthControlledConfig
+from selfreward.pair_rules.top_margin import TopMarginConfig
 
-PairRuleConfig = BestWorstConfig
-"""The union of all rules' settings; a new rule is one more member."""
+
+def _best_worst_where_not_said(rule: Any) -> Any:
+    if isinstance(rule, str):
+        return {"type": rule}
+    return {"type": "best_worst", **rule} if isinstance(rule, dict) else rule
+
+
+PairRuleConfig = Annotated[
+    BestWorstConfig | LengthControlledConfig | AllPairsConfig | BestRandomConfig | TopMarginConfig,
+    Field(discriminator="type"),
+    BeforeValidator(_best_worst_where_not_said),
+]
+"""The union of all rules' settings; a new rule is a file here and one more member."""

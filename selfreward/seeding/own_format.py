@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from selfreward.readings.scale import Scale
 from selfreward.records import EFTSeed, IFTSeed, Message, content_id
-from selfreward.seeding.rows import RowError, checked_text, read_rows, text_field
-from selfreward.templates import Scale
+from selfreward.seeding.rows import RowError, chat_field, in_turn, read_rows, text_field
 
 _IFT_SHAPES = (
     frozenset({"instruction", "response"}),
@@ -17,22 +15,26 @@ _EFT_FIELDS = frozenset({"instruction", "response", "rationale", "score"})
 _OPTIONAL = frozenset({"task"})
 
 
-def read_ift(path: Path) -> list[IFTSeed]:
+def read_ift(path: Path, set_aside: list[str] | None = None) -> list[IFTSeed]:
     """IFT rows: ``instruction`` and ``response``, or ``messages`` that end with the assistant's.
 
     Raises:
-        SeedError: with every bad row.
+        SeedError: with every bad row, unless they are to be set aside.
     """
-    return read_rows(path, _ift)
+    return read_rows(path, _ift, set_aside)
 
 
-def read_eft(path: Path, scale: Scale) -> list[EFTSeed]:
+def read_eft(
+    path: Path, scale: Scale, set_aside: list[str] | None = None, *, score_only: bool = False
+) -> list[EFTSeed]:
     """EFT rows: ``instruction``, ``response``, ``rationale`` and a ``score`` on the rubric's scale.
 
+    With ``score_only`` a rationale may be missing, null or empty; nobody is taught to write one then.
+
     Raises:
-        SeedError: with every bad row.
+        SeedError: with every bad row, unless they are to be set aside.
     """
-    return read_rows(path, lambda row, line: _eft(row, line, scale))
+    return read_rows(path, lambda row, line: _eft(row, line, scale, score_only), set_aside)
 
 
 def _ift(row: dict[str, Any], line: int) -> IFTSeed:
@@ -51,19 +53,9 @@ def _ift(row: dict[str, Any], line: int) -> IFTSeed:
 
 
 def _messages(value: Any) -> tuple[Message, ...]:
-    if not isinstance(value, list) or not value:
-        raise RowError('"messages" is not a list of turns; expected objects with "role" and "content"')
-    try:
-        messages = tuple(Message.model_validate(turn) for turn in value)
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        place = ".".join(map(str, wrong["loc"]))
-        raise RowError(f'a turn of "messages": {place or "turn"}: {wrong["msg"]}') from error
-    for message in messages:
-        checked_text(message.content, 'a turn of "messages"')
+    messages = chat_field(value)
     roles = [m.role for m in messages]
-    turns = roles[1:] if roles[0] == "system" else roles
-    if turns != ["user", "assistant"] * (len(turns) // 2) or not turns:
+    if not in_turn(roles) or roles[-1] != "assistant":
         raise RowError(
             f'the roles of "messages" are {", ".join(roles)}; expected an optional system turn, then '
             "user and assistant in turn, the assistant last"
@@ -71,11 +63,12 @@ def _messages(value: Any) -> tuple[Message, ...]:
     return messages
 
 
-def _eft(row: dict[str, Any], line: int, scale: Scale) -> EFTSeed:
+def _eft(row: dict[str, Any], line: int, scale: Scale, score_only: bool) -> EFTSeed:
     unknown = frozenset(row) - _EFT_FIELDS - _OPTIONAL
     if unknown:
         raise RowError(f"unknown fields {', '.join(sorted(unknown))}; expected {', '.join(sorted(_EFT_FIELDS))}")
-    instruction, response, rationale = (text_field(row, f).strip() for f in ("instruction", "response", "rationale"))
+    instruction, response = (text_field(row, f).strip() for f in ("instruction", "response"))
+    rationale = _rationale(row, score_only)
     score = row.get("score")
     expected = f"expected a whole number from {scale.min} to {scale.max}"
     if isinstance(score, bool) or not isinstance(score, int | float):
@@ -90,3 +83,15 @@ def _eft(row: dict[str, Any], line: int, scale: Scale) -> EFTSeed:
         score=float(score),
         line=line,
     )
+
+
+def _rationale(row: dict[str, Any], score_only: bool) -> str:
+    value = row.get("rationale")
+    if value is None or (isinstance(value, str) and not value.strip()):
+        if score_only:
+            return ""
+        raise RowError(
+            f'{"no" if "rationale" not in row else "empty"} "rationale", and a sampled judge is taught to write one; '
+            "give the row one, or judge by score alone with judge.method.type=expected"
+        )
+    return text_field(row, "rationale").strip()

@@ -1,11 +1,16 @@
 """Reading JSONL so that every bad row is named: file, line, what is wrong, what was expected."""
 
 import json
-from collections.abc import Callable
+import math
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from selfreward.errors import SeedError
+from selfreward.records import Message
 
 T = TypeVar("T")
 
@@ -14,23 +19,29 @@ class RowError(ValueError):
     """What is wrong with one row."""
 
 
-def read_rows(path: Path, parse: Callable[[dict[str, Any], int], T]) -> list[T]:
+def read_rows(path: Path, parse: Callable[[dict[str, Any], int], T], set_aside: list[str] | None = None) -> list[T]:
     """Each row through ``parse(row, line)``; blank lines are skipped.
 
+    Args:
+        set_aside: what is wrong with bad rows is added here, and the good ones are given.
+
     Raises:
-        SeedError: the file cannot be read, or rows are bad; all of them are listed.
+        SeedError: the file cannot be read, or rows are bad and not to be set aside; all of them are listed.
     """
-    rows, bad = [], []
+    rows: list[T] = []
+    bad: list[str] = []
     for line, text in enumerate(_lines(path), 1):
         if not text.strip():
             continue
         try:
-            rows.append(parse(_object(text), line))
+            rows.append(parse(json_object(text), line))
         except RowError as error:
             bad.append(f"{path}:{line}: {error}")
-    if bad:
+    if set_aside is not None:
+        set_aside += bad
+    elif bad:
         raise SeedError("\n".join(bad))
-    if not rows:
+    if not rows and not bad:
         raise SeedError(f"{path}: no rows; expected one JSON object a line")
     return rows
 
@@ -48,9 +59,42 @@ def checked_text(value: Any, name: str) -> str:
         raise RowError(f"{name} is {type(value).__name__}; expected text")
     if not value.strip():
         raise RowError(f"{name} is empty; expected text")
-    if not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise RowError(f"{name} holds half of a surrogate pair, which is no character; expected text")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise RowError(f"{name} holds half of a surrogate pair, which is no character; expected text") from error
     return value
+
+
+def chat_field(value: Any) -> tuple[Message, ...]:
+    """The turns of a row's ``messages``, each with text."""
+    if not isinstance(value, list) or not value:
+        raise RowError('"messages" is not a list of turns; expected objects with "role" and "content"')
+    try:
+        messages = tuple(Message.model_validate(turn) for turn in value)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        place = ".".join(map(str, wrong["loc"]))
+        raise RowError(f'a turn of "messages": {place or "turn"}: {wrong["msg"]}') from error
+    for message in messages:
+        checked_text(message.content, 'a turn of "messages"')
+    return messages
+
+
+def finite(value: Any, name: str) -> float:
+    """The value, if it is a number that can be compared."""
+    if not isinstance(value, bool) and isinstance(value, int | float):
+        number = float(value) if abs(value) <= sys.float_info.max else math.inf
+        if math.isfinite(number):
+            return number
+    raise RowError(f"{name} is {value!r}; expected a number")
+
+
+def in_turn(roles: Sequence[str]) -> bool:
+    """Whether a conversation is a system turn if any, then user and assistant in turn, the user first."""
+    turns = roles[1:] if roles[:1] == ["system"] else roles
+    return bool(turns) and all(role == ("user", "assistant")[i % 2] for i, role in enumerate(turns))
 
 
 def _lines(path: Path) -> list[str]:
@@ -62,7 +106,8 @@ def _lines(path: Path) -> list[str]:
         raise SeedError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
 
 
-def _object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
+    """The object that a line holds."""
     try:
         row = json.loads(text)
     except json.JSONDecodeError as error:

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from selfreward.engines.protocol import Engine
+from selfreward.engines.protocol import Asking
 from selfreward.judges import JudgeConfig
-from selfreward.judges.protocol import Candidate, Judge
+from selfreward.judges.protocol import Candidate, Judge, Listener
 from selfreward.records import Judgment, Prompt, Response
 from selfreward.stages.shard import Shard
 
-VERSION = 1
+VERSION = 2
 
 
 def judge_responses(
@@ -17,13 +17,13 @@ def judge_responses(
     prompts: Mapping[str, Prompt],
     config: JudgeConfig,
     judge: Judge,
-    engine: Engine,
+    listener: Listener,
     model: str,
     seed: int,
-) -> Shard[Judgment]:
+) -> Asking[Shard[Judgment]]:
     """All judgments of the responses, in the responses' order. ``prompts`` are by id."""
     candidates = [Candidate(r.prompt_id, r.id, prompts[r.prompt_id].text, _shown(r, config)) for r in responses]
-    judgments = judge.judge(candidates, engine, model, seed)
+    judgments = yield from judge.judge(candidates, listener, model, seed)
     counts = Counter(
         {
             "unreadable": sum(j.score is None for j in judgments),

@@ -1,7 +1,7 @@
 """What an iteration's records say about it, for metrics.json: yields, lengths, scores, and how things went wrong."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import correlation, fmean, quantiles
 from typing import Any
@@ -32,6 +32,7 @@ def judgment_metrics(judgments: Iterable[Judgment], lengths: Mapping[str, int]) 
     ``lengths`` are the responses' lengths in tokens, by id.
     """
     total, unreadable, scores, of_length = 0, 0, [], []
+    aspects: defaultdict[str, list[float]] = defaultdict(list)
     for judgment in judgments:
         total += 1
         if judgment.score is None:
@@ -39,6 +40,8 @@ def judgment_metrics(judgments: Iterable[Judgment], lengths: Mapping[str, int]) 
         else:
             scores.append(judgment.score)
             of_length.append(lengths[judgment.response_ids[0]])
+            for aspect in judgment.aspects or ():
+                aspects[aspect.name].append(aspect.score)
     found: dict[str, Any] = {"judgments": total}
     if total:
         found["unreadable_share"] = _rounded(unreadable / total)
@@ -46,6 +49,8 @@ def judgment_metrics(judgments: Iterable[Judgment], lengths: Mapping[str, int]) 
         histogram = Counter(math.floor(score + 0.5) for score in scores)
         found["score"] = _spread(scores)
         found["score_histogram"] = {str(score): histogram[score] for score in sorted(histogram)}
+        if aspects:
+            found["aspects"] = {name: _rounded(fmean(values)) for name, values in aspects.items()}
         found["score_length_correlation"] = _correlation(scores, of_length)
     return found
 

@@ -1,11 +1,12 @@
-"""Pairing: one prompt's judged responses become at most one preference pair."""
+"""Pairing: one prompt's judged responses become preference pairs."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from selfreward.engines.chat import Chat
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.scored import Scored, usable_responses
+from selfreward.pair_rules.settings import Choice
 from selfreward.records import Judgment, Message, PreferencePair, Prompt, Response, content_id
 from selfreward.stages.shard import Shard
 
@@ -19,30 +20,62 @@ def build_pairs(
     config: PairRuleConfig,
     chat: Chat,
     reasoning_tags: tuple[str, str],
+    seed: int = 0,
+    kept: Collection[str] | None = None,
 ) -> Shard[PreferencePair]:
     """Pairs in the prompts' order; why there is none is counted, as ``drop.<reason>``, once a prompt.
 
-    Responses that can be in no pair are counted as ``unusable.<reason>``, once a response.
+    Responses that can be in no pair are counted as ``unusable.<reason>``, once a response. ``kept`` are the ids of the
+    prompts that a rule keeps which looks at the whole iteration; the others are dropped as ``below_top``.
     """
+    counts: Counter[str] = Counter()
+    chosen_and_rejected: list[tuple[Prompt, Scored, Scored]] = []
+    for prompt, found in _choices(prompts, responses, judgments, config, chat, seed, counts):
+        if isinstance(found, str):
+            counts[f"drop.{found}"] += 1
+        elif kept is not None and prompt.id not in kept:
+            counts["drop.below_top"] += 1
+        else:
+            chosen_and_rejected += [(prompt, *sides) for sides in found]
+    pairs = _pairs(chosen_and_rejected, config, chat, reasoning_tags)
+    counts["retokenised"] = sum(pair.retokenised for pair in pairs)
+    return Shard(pairs, len(prompts), counts)
+
+
+def widest_margins(
+    prompts: Sequence[Prompt],
+    responses: Sequence[Response],
+    judgments: Sequence[Judgment],
+    config: PairRuleConfig,
+    chat: Chat,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Of each prompt that gives pairs the widest margin, by the prompt's id: what a rule's ``keep`` looks at."""
+    choices = _choices(prompts, responses, judgments, config, chat, seed, Counter())
+    return {prompt.id: found[0][0].score - found[0][1].score for prompt, found in choices if not isinstance(found, str)}
+
+
+def _choices(
+    prompts: Sequence[Prompt],
+    responses: Sequence[Response],
+    judgments: Sequence[Judgment],
+    config: PairRuleConfig,
+    chat: Chat,
+    seed: int,
+    counts: Counter[str],
+) -> Iterator[tuple[Prompt, Choice]]:
+    """What the rule makes of each prompt; unusable responses are added to the counts."""
     by_prompt: defaultdict[str, list[Response]] = defaultdict(list)
     verdicts: defaultdict[str, list[Judgment]] = defaultdict(list)
     for response in responses:
         by_prompt[response.prompt_id].append(response)
     for judgment in judgments:
         verdicts[judgment.prompt_id].append(judgment)
-    counts: Counter[str] = Counter()
-    chosen_and_rejected: list[tuple[Prompt, Scored, Scored]] = []
-    for prompt in prompts:
+    special = chat.which_spell_special([prompt.text for prompt in prompts])
+    for prompt, is_special in zip(prompts, special, strict=True):
         usable, unusable = usable_responses(by_prompt[prompt.id], verdicts[prompt.id], config.min_readable)
         counts.update({f"unusable.{reason}": n for reason, n in unusable.items()})
-        found = "special_tokens" if chat.spells_special(prompt.text) else config.choose(usable)
-        if isinstance(found, str):
-            counts[f"drop.{found}"] += 1
-        else:
-            chosen_and_rejected.append((prompt, *found))
-    pairs = _pairs(chosen_and_rejected, config, chat, reasoning_tags)
-    counts["retokenised"] = sum(pair.retokenised for pair in pairs)
-    return Shard(pairs, len(prompts), counts)
+        yield prompt, "special_tokens" if is_special else config.choose(usable, seed)
 
 
 def _pairs(

@@ -5,9 +5,14 @@ where it reads as part of the task (a constraint, a further question, announced 
 an example or a plan that way; it does not carry its own answer into training.
 """
 
+# ruff: noqa: RUF001, RUF002 (punctuation of other scripts is meant)
+
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
+
+from selfreward.languages import LANGUAGES, LanguageCode
 
 _TASK = r"(?:sub-?)?(?:task|instruction|prompt|question|problem|exercise|challenge|query|request|user|human)s?"
 _NUMBERS = r"(?:no\.?|number|#)?\s*\d+(?:\s*(?:,|&|and|-)\s*\d+)*"
@@ -35,7 +40,8 @@ _BOLD = re.compile(r"(?<!\w)\*\*(?=\S)([^*\n]+)(?<=\S)\*\*(?!\w)")
 
 # A text that opens like this is a reply, a refusal, an outline or a dialogue, and no task at all.
 _REPLY = re.compile(
-    r"I(?:.d| would) be (?:happy|glad)|I apologi[sz]e|I(?:.| a)m sorry"
+    r"I(?:.d| would) be (?:happy|glad)|(?:can|could) you (?:please )?(?:clarify|provide more (?:context|detail|info))"
+    r"|I apologi[sz]e|I(?:.| a)m sorry"
     r"|I (?:cannot|can.t) (?:answer|assist|create|do that|fulfil|generate|help|provide|write)"
     r"|(?:I(?:.| a)m|as) an? (?:AI|language)\b|(?:sure|certainly|of course|absolutely)[,!.]|I\.\s"
     r"|(?:answer|response|output|solution|explanation|hint|note|title)s?:"
@@ -61,7 +67,7 @@ _END_INLINE = re.compile(
     r"|\s*\btask \d+ ?[:.)]|(?:\s+#\w+){4}",
     re.IGNORECASE,
 )
-_DANGLING = re.compile(r"(?:(?<=[.?!])\s|\A|\n)(?:(?![.?!]\s)[^\n])*:\Z")
+_DANGLING = re.compile(r"(?:(?<=[.?!])\s|(?<=[。？！؟।])|\A|\n)(?:(?![.?!]\s|[。？！؟।])[^\n])*[:：]\Z")
 
 # What a later line of the same task looks like: labelled material, a requirement, a constraint, a question
 # that points back.
@@ -88,13 +94,19 @@ _CONSTRAINS = re.compile(
 )
 _QUESTION = r"(?:what|how|why|when|which|who|where|is|are|do|does|did|has|have|should)\b"
 _IS_QUESTION = re.compile(_QUESTION, re.IGNORECASE)
-_ASKS_MORE = re.compile(
-    r"(?:also|additionally|lastly|finally|and|I|I.\w+|my)\b.*\?$"
-    rf"|(?:{_QUESTION}|(?:can|could|would|will)\b){_POINTS_BACK}.*\?$",
+_SCENE = re.compile(r"(?:you (?:are|have|.ve)|imagine|suppose|assume|I(?:.m| am| have|.ve))\b", re.IGNORECASE)
+_ASKS_MORE = re.compile(rf"(?:{_QUESTION}|(?:can|could|would|will)\b){_POINTS_BACK}.*\?$", re.IGNORECASE)
+_ADDS = re.compile(r"(?:also|additionally|lastly|finally|and|I|I.\w+|my)\b.*\?$", re.IGNORECASE)
+_REFERS = re.compile(r"\b(?:its?|them|they|their|both|each|either|these|those)\b", re.IGNORECASE)
+# Words that two requests may share and still have nothing to do with each other.
+_NO_SUBJECT = re.compile(
+    r"what|which|when|where|that|this|there|with|from|into|your|have|some|more|most|many|also|about|between|please"
+    r"|(?:c|w|sh)ould|give|provide|explain|describe|write|create|make|list|additionally|finally|lastly|examples?"
+    r"|different|best|using|used",
     re.IGNORECASE,
 )
 _ANNOUNCES = re.compile(
-    r":\Z|\b(?:the following|below|(?:this|these|the given) (?:\w+ )?(?:text|sentence|paragraph|passage"
+    r"[:：]\Z|\b(?:the following|below|(?:this|these|the given) (?:\w+ )?(?:text|sentence|paragraph|passage"
     r"|article|poem|code|function|snippet|query|table|equation)s?)\b[^:\"“`?.]*[.?]?\Z",
     re.IGNORECASE,
 )
@@ -117,21 +129,22 @@ class _Block:
     """The line breaks in front of it: one, or two where a paragraph starts."""
 
 
-def clean(raw: str) -> str:
+def clean(raw: str, language: LanguageCode = "en") -> str:
     """The first task in a raw model output, or "" where there is none.
 
     Leaked headers, bullets, bold markers and surrounding quotes go; so does everything from a second task, an
     answer, a hint, a note, an example or a remark about the task on. Material that the task announces stays
-    ("Translate the following:", "What is wrong with this code?"). Cleaning twice changes nothing.
+    ("Translate the following:", "What is wrong with this code?"). Headers and answers are known by English labels
+    and by those of the language. Cleaning twice changes nothing.
     """
     text, before = raw, None
     while text != before:
-        text, before = _clean_once(text), text
+        text, before = _clean_once(text, language), text
     return text
 
 
-def _clean_once(text: str) -> str:
-    text = _strip_opening(_normalise(text))
+def _clean_once(text: str, language: LanguageCode) -> str:
+    text = _strip_opening(_cut_at_labels(_normalise(text), language))
     if _REPLY.match(text):
         return ""
     text = "".join(block.gap + block.text for block in _task_blocks(text)).strip()
@@ -139,11 +152,34 @@ def _clean_once(text: str) -> str:
 
 
 def _normalise(text: str) -> str:
-    """One kind of line break and of space, at most one empty line, no bold markers; indentation stays."""
+    """One kind of line break and of space, at most one empty line, no bold markers or escapes; indentation stays."""
     text = _CHAT_TOKEN.split(text, maxsplit=1)[0]
     text = text.replace("\u00a0", " ").replace("\u200b", "").replace("\ufeff", "").expandtabs(4)
     text = "\n".join(line.rstrip() for line in text.splitlines())
+    text = re.sub(r"(?<=\w)\\_(?=\w)", "_", text)  # file\_name, as in Markdown
     return _BOLD.sub(r"\1", re.sub(r"\n{3,}", "\n\n", text)).strip()
+
+
+def _cut_at_labels(text: str, language: LanguageCode) -> str:
+    """Without a leading label of a task, and without all from the next one or from an answer's on."""
+    if language not in LANGUAGES:
+        return text
+    header, end = _labels(language)
+    while found := header.match(text):
+        text = text[found.end() :]
+    found = end.search(text)
+    return text[: found.start()].rstrip() if found else text
+
+
+@cache
+def _labels(language: LanguageCode) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What leads a task, and what ends it: "Aufgabe 10:", "**答案：**", at the start of a line or a sentence."""
+    known, close = LANGUAGES[language], r"[ *_)\]】]*"
+    number = rf"(?: *(?:№|#|nr\.)? *\d+|[一二三四五六七八九十]+)(?:{close}(?:[:：.)—–-]|$)|[】\]])"
+    task = rf"[\W_]*(?:{known.task})(?:{number}|{close}(?:[:：]|$))[\s*_]*"
+    answer = rf"[\W_]*(?:{known.answer})(?: *\d+)?{close}(?:[:：]|$)"
+    flags = re.IGNORECASE | re.MULTILINE
+    return re.compile(task, flags), re.compile(rf"(?:^|(?<=[.?!。？！؟।]))(?:{task}|{answer})", flags)
 
 
 def _strip_opening(text: str) -> str:
@@ -193,8 +229,8 @@ def _belongs(block: _Block, kept: list[_Block], announced: bool) -> bool:
         return _continues_list(block, kept[-1], announced)
     if announced or block.kind == "code":
         return announced
-    wrapped = block.gap == "\n" and not re.search(r"[.?!:\"”')\]]$", kept[-1].text)
-    return wrapped or _reads_as_task(block.text, asked=bool(_IS_QUESTION.match(kept[0].text)))
+    wrapped = block.gap == "\n" and block.text[:1].islower() and not re.search(r"[.?!:\"”')\]]$", kept[-1].text)
+    return wrapped or _reads_as_task(block.text, kept)
 
 
 def _continues_list(block: _Block, last: _Block, announced: bool) -> bool:
@@ -206,12 +242,23 @@ def _continues_list(block: _Block, last: _Block, announced: bool) -> bool:
     return announced or is_choice or last.kind == "list"
 
 
-def _reads_as_task(line: str, *, asked: bool) -> bool:
-    """Whether a line adds to its task. Behind a question ("asked") a statement is rather the answer."""
+def _reads_as_task(line: str, kept: list[_Block]) -> bool:
+    """Whether a line adds to its task. Behind a question a statement is rather the answer."""
     if _LABEL.match(line) or _REQUIRES.match(line) or _ASKS_MORE.match(line):
         return True
-    return not asked and bool(_CONSTRAINS.match(line))
+    before = " ".join(block.text for block in kept)
+    if _ADDS.match(line):
+        return bool(_REFERS.search(line) or _subject(line) & _subject(before))
+    if _SCENE.match(before) and "?" not in before and _IS_QUESTION.match(line):  # the request itself is still to come
+        return bool(_subject(line) & _subject(before))
+    return not _IS_QUESTION.match(before) and bool(_CONSTRAINS.match(line))
+
+
+def _subject(text: str) -> set[str]:
+    """What a text is about: the beginnings of its longer words, and short names such as IP."""
+    found = re.findall(r"[^\W\d_]{4,}|[A-Z]{2,3}\b", text)
+    return {word.lower()[:5] for word in found if not _NO_SUBJECT.fullmatch(word)}
 
 
 def _is_quote(block: _Block) -> bool:
-    return re.fullmatch(r"\s*(?:\"[^\"]*\"|“[^”]*”)", block.text) is not None
+    return re.fullmatch(r"\s*(?:\"[^\"]*\"|“[^”]*”|„[^“”]*[“”]|«[^»]*»|「[^」]*」|『[^』]*』)", block.text) is not None

@@ -9,17 +9,20 @@ from typing import Annotated
 
 from pydantic import Field
 
-from selfreward.engines.loading import ModelConfig
+from selfreward.engines import FixedModel
+from selfreward.engines.chat import Chat
+from selfreward.engines.driver import ask
 from selfreward.engines.protocol import Completion, Engine, Request, Sampling
 from selfreward.errors import StageError
+from selfreward.placeholders import fill
 from selfreward.records import Frozen, IFTSeed, Message, NotInKey, Prompt, content_id, derive_seed
 from selfreward.seeding.prompt_file import read_prompts
 from selfreward.stages.prompt_cleaning import clean
 from selfreward.stages.prompt_filters import FilterConfig, PromptFilter
 from selfreward.stages.shard import Shard
-from selfreward.templates import PromptTemplate, fill
+from selfreward.templates import PromptTemplate
 
-VERSION = 1
+VERSION = 2
 _MOST_AT_ONCE = 512
 """Requests a round; what a crash can lose of this stage."""
 
@@ -32,7 +35,7 @@ class PromptsConfig(Frozen):
     file: Annotated[str | None, NotInKey] = None
     """A file of prompts (JSONL rows with ``prompt``, or text with one a line) instead of generation; iteration t
     takes the t-th ``count`` of them."""
-    model: Annotated[ModelConfig | None, NotInKey] = None
+    model: Annotated[FixedModel | None, NotInKey] = None
     """A fixed model that writes the prompts, as in the paper; M_t itself where not set."""
     template: Annotated[str, NotInKey] = "self_instruct"
     """Name of a file in prompts/prompt_generation/, or the path of one."""
@@ -63,6 +66,8 @@ class PromptWriter:
     taken: Sequence[str]
     """Other instructions that are not to be written again: those of the EFT seeds."""
     engine: Engine
+    chat: Chat
+    """The policy's, which will be given the prompts."""
     model: str
     iteration: int
     seed: int
@@ -104,7 +109,7 @@ class PromptWriter:
             stop=self.template.front.stop,
             seed=seed,
         )
-        answers = dict(self.engine.generate(requests, sampling))
+        answers = ask(self.engine, requests, sampling)
         counts = Counter(asked=size)
         written: list[tuple[int, str, Completion]] = []
         for i in range(size):
@@ -114,7 +119,7 @@ class PromptWriter:
                 continue
             (completion,) = answers[i].completions
             counts["tokens.generated"] += len(completion.token_ids)
-            text = clean(completion.text)
+            text = clean(completion.text, self.config.filters.language)
             reason = self._spoiled(text, completion)
             if reason:
                 counts[f"drop.{reason}"] += 1
@@ -144,11 +149,13 @@ class PromptWriter:
         following = {"next": str(len(texts) + 1)}
         values = {"examples": "\n\n".join(lines), **following}
         words = self.template.render({name: values[name] for name in front.inputs})
-        prefill = self.engine.chat.plain_ids(fill(front.prefill, following)) if front.prefill else []
+        writer = self.engine.chat
+        # An endpoint that keeps its tokens to itself is asked in words alone.
+        prefill = writer.plain_ids(fill(front.prefill, following)) if front.prefill and writer else []
         return Request((Message(role="user", content=words),), tuple(prefill))
 
     def _spoiled(self, text: str, completion: Completion) -> str | None:
-        if completion.special_tokens or self.engine.chat.spells_special(text):
+        if completion.special_tokens or self.chat.spells_special(text):
             return "special_tokens"
         cut_off = completion.finish_reason == "length" and completion.text.rstrip().endswith(text[-20:])
         return "truncated" if text and cut_off else None

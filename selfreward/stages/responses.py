@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from selfreward.engines.protocol import Completion, Engine, Request, Sampling
+from selfreward.engines.chat import Chat
+from selfreward.engines.protocol import Ask, Asking, Completion, Request, Sampling
 from selfreward.reasoning import split_reasoning
 from selfreward.records import Frozen, Message, Prompt, Response, content_id
 from selfreward.stages.shard import Shard
@@ -29,11 +30,11 @@ class ResponsesConfig(Frozen):
 def generate_responses(
     prompts: Sequence[Prompt],
     config: ResponsesConfig,
-    engine: Engine,
+    chat: Chat,
     model: str,
     reasoning_tags: tuple[str, str],
     seed: int,
-) -> Shard[Response]:
+) -> Asking[Shard[Response]]:
     """``n`` responses to each prompt, in the prompts' order. A prompt that does not fit the context gives none."""
     requests = [Request((Message(role="user", content=prompt.text),)) for prompt in prompts]
     sampling = Sampling(
@@ -43,7 +44,7 @@ def generate_responses(
         top_p=config.top_p,
         seed=seed,
     )
-    answers = dict(engine.generate(requests, sampling))
+    answers = yield Ask(requests, sampling)
     counts: Counter[str] = Counter()
     records = []
     for i, prompt in enumerate(prompts):
@@ -52,17 +53,24 @@ def generate_responses(
         for index, completion in enumerate(answers[i].completions):
             counts["tokens.generated"] += len(completion.token_ids)
             counts["tokens.prompt"] += answers[i].prompt_tokens
-            response = _response(prompt, index, completion, answers[i].prompt_tokens, model, reasoning_tags)
-            # Tags that stand elsewhere than around the reasoning are special tokens like all others.
-            stray = any(map(engine.chat.spells_special, (response.text, response.reasoning or "")))
-            records.append(response.model_copy(update={"special_tokens": response.special_tokens or stray}))
+            records.append(_response(prompt, index, completion, answers[i].prompt_tokens, model, reasoning_tags, chat))
     return Shard(records, len(prompts), counts)
 
 
 def _response(
-    prompt: Prompt, index: int, completion: Completion, prompt_tokens: int, model: str, tags: tuple[str, str]
+    prompt: Prompt,
+    index: int,
+    completion: Completion,
+    prompt_tokens: int,
+    model: str,
+    tags: tuple[str, str],
+    chat: Chat,
 ) -> Response:
     reasoning, text = split_reasoning(completion.text, tags)
+    special = completion.special_tokens
+    if not special and any(tag in completion.text for tag in tags):
+        # Tags that stand elsewhere than around the reasoning are special tokens like all others.
+        special = any(map(chat.spells_special, (text, reasoning or "")))
     return Response(
         id=content_id("r", prompt.id, index, completion.text),
         prompt_id=prompt.id,
@@ -72,6 +80,6 @@ def _response(
         token_ids=completion.token_ids,
         finish_reason=completion.finish_reason,
         prompt_tokens=prompt_tokens,
-        special_tokens=completion.special_tokens,
+        special_tokens=special,
         model=model,
     )

@@ -27,21 +27,14 @@ def build_examples(
     EFT seeds are written by the judge that will be used, so that training and judging never drift apart. An example
     that is too long is left out and counted, never cut: its score stands last. So is one that spells special tokens.
     """
-    rows: list[tuple[IFTSeed | EFTSeed, tuple[Message, ...]]] = [(s, s.messages) for s in ift]
-    rows += [(s, judge.example(s)) for s in eft]
-    random.Random(seed).shuffle(rows)
-    longest = min(context, config.max_length or context)
+    chats = as_chats([*ift, *eft], judge)
+    random.Random(seed).shuffle(chats)
+    longest = longest_example(context, config)
     counts: Counter[str] = Counter()
     examples: list[Example] = []
-    tokenised = chat.encode_targets([messages for _, messages in rows])
-    for (source, messages), (ids, start) in zip(rows, tokenised, strict=True):
-        input_ids = _through_end_of_turn(ids, start, chat)
-        reason = None
-        if any(chat.spells_special(m.content) for m in messages):
-            reason = "special_tokens"
-        elif len(input_ids) > longest:
-            reason = "too_long"
-        elif counts["tokens.examples"] + len(input_ids) > (config.max_tokens or float("inf")):
+    for (source, messages), (input_ids, start) in zip(chats, tokenise(chats, chat), strict=True):
+        reason = reason_to_leave_out(messages, input_ids, longest, chat)
+        if not reason and counts["tokens.examples"] + len(input_ids) > (config.max_tokens or float("inf")):
             reason = "over_token_budget"
         if reason:
             counts[f"drop.{reason}"] += 1
@@ -49,7 +42,30 @@ def build_examples(
         counts["tokens.examples"] += len(input_ids)
         examples.append(_example(source, messages, input_ids, start))
     counts.update(e.kind for e in examples)
-    return Shard(examples, len(rows), counts)
+    return Shard(examples, len(chats), counts)
+
+
+def as_chats(seeds: Sequence[IFTSeed | EFTSeed], judge: Judge) -> list[tuple[IFTSeed | EFTSeed, tuple[Message, ...]]]:
+    """Each seed with the chat whose last message is learned from it."""
+    return [(seed, seed.messages if isinstance(seed, IFTSeed) else judge.example(seed)) for seed in seeds]
+
+
+def longest_example(context: int, config: SFTConfig) -> int:
+    """Most tokens that an example may have."""
+    return min(context, config.max_length or context)
+
+
+def tokenise(chats: Sequence[tuple[IFTSeed | EFTSeed, tuple[Message, ...]]], chat: Chat) -> list[tuple[list[int], int]]:
+    """Token ids of each chat through the end of its last turn, and where that turn's own begin."""
+    tokenised = chat.encode_targets([messages for _, messages in chats])
+    return [(_through_end_of_turn(ids, start, chat), start) for ids, start in tokenised]
+
+
+def reason_to_leave_out(messages: Sequence[Message], ids: Sequence[int], longest: int, chat: Chat) -> str | None:
+    """Why a chat can be no example, whatever the budget of tokens."""
+    if any(chat.spells_special(message.content) for message in messages):
+        return "special_tokens"
+    return "too_long" if len(ids) > longest else None
 
 
 def _through_end_of_turn(ids: list[int], start: int, chat: Chat) -> list[int]:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfreward.engines.loading import ModelConfig, load_chat, load_weights
+from selfreward.engines.loading import ModelConfig, load_chat, load_weights, training_dtype
 from selfreward.errors import SelfRewardError, TrainingError
 from selfreward.objectives import ObjectiveConfig
 from selfreward.objectives.optimiser import LoraConfig
@@ -136,7 +136,7 @@ def _load_policy(job: TrainingJob) -> Any:
     from peft import LoraConfig as PeftLoraConfig
     from peft import PeftModel, get_peft_model
 
-    weights: Any = load_weights(job.model, "auto")
+    weights: Any = load_weights(job.model, training_dtype())
     if job.adapter is not None:
         return PeftModel.from_pretrained(weights, job.adapter, is_trainable=True)
     modules = job.lora.target_modules
@@ -210,6 +210,8 @@ def _end_with_parent() -> None:
 
 def main(out: Path) -> None:
     """The child's side: work, and say how it goes as JSON lines on what was its standard output."""
+    from safetensors import SafetensorError
+
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # One process trains on one GPU: with more in sight, TRL refuses to start.
     os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
@@ -223,6 +225,9 @@ def main(out: Path) -> None:
         _run(out, say)
     except SelfRewardError as error:
         say({"error": str(error)})
+        sys.exit(1)
+    except SafetensorError as error:  # a full disk, when the adapter is saved
+        say({"error": f"training could not write its adapter: {error} ({out}). Finished work is kept"})
         sys.exit(1)
     except OSError as error:
         why = error.strerror or str(error)

@@ -2,7 +2,7 @@
 
 from selfreward.steps.data import build_pairs, judge_responses, write_prompts, write_responses
 from selfreward.steps.iteration import begin_iteration, check_model, finish_iteration
-from selfreward.steps.seeds import build_examples, read_seeds, store_seeds
+from selfreward.steps.seeds import build_examples, read_seeds, seed_notices, store_seeds
 from selfreward.steps.training import skip_sft, train_dpo, train_sft
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "finish_iteration",
     "judge_responses",
     "read_seeds",
+    "seed_notices",
     "skip_sft",
     "store_seeds",
     "train_dpo",

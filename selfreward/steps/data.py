@@ -5,9 +5,9 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines.loading import load_chat
+from selfreward.engines.protocol import Asking, Engine
 from selfreward.judges import build_judge
-from selfreward.models import resolve_model
+from selfreward.judges.protocol import Listener
 from selfreward.records import EFTSeed, IFTSeed, Judgment, PreferencePair, Prompt, Response, derive_seed, key_settings
 from selfreward.session import Policy, Session, Stage, at_once, over
 from selfreward.stages import judging, pairing, prompt_generation
@@ -15,7 +15,7 @@ from selfreward.stages.prompt_generation import PromptWriter, prompts_from_file
 from selfreward.stages.responses import VERSION as RESPONSES_VERSION
 from selfreward.stages.responses import generate_responses
 from selfreward.stages.shard import Shard
-from selfreward.steps.keys import engine_settings, made_from, model_inputs, rubric_inputs
+from selfreward.steps.keys import engine_settings, fixed_model_inputs, made_from, model_inputs, rubric_inputs
 from selfreward.storage.durable import value_hash
 from selfreward.storage.grouping import Grouped
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
@@ -34,13 +34,13 @@ def write_prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prom
         inputs = {"prompts.file": value_hash([prompt.text for prompt in share.records])}
         work = at_once(lambda: share)
     else:
-        settings = {"seed": s.config.seed, "prompts": key_settings(config), **engine_settings(s)}
+        settings = {"seed": s.config.seed, "prompts": key_settings(config)}
         inputs = {"prompts.template": load_prompt_template(config.template).hash, **_earlier_inputs(s, t)}
         if config.model is None:
+            settings |= engine_settings(s)
             inputs |= {"model": policy.digest, **model_inputs(s)}
         else:
-            inputs["prompts.model"] = resolve_model(config.model.name, config.model.revision).fingerprint
-            inputs["prompts.model's chat template"] = load_chat(config.model).fingerprint
+            inputs |= fixed_model_inputs(s, config.model, "prompts.model")
         work = _written_prompts(s, t, policy)
     stored = s.run_stage(
         it,
@@ -73,7 +73,8 @@ def _written_prompts(s: Session, t: int, policy: Policy) -> Callable[[Stored[Pro
             template=load_prompt_template(config.template),
             seeds=list(first.stored("seeds_ift", IFTSeed).records()),
             taken=[seed.instruction for seed in first.stored("seeds_eft", EFTSeed).records()],
-            engine=s.engine(policy) if config.model is None else s.fixed_engine(config.model),
+            engine=s.engine(policy) if config.model is None else s.fixed_engine(config.model, "prompts.model"),
+            chat=s.chat,
             model=policy.label if config.model is None else config.model.name,
             iteration=t,
             seed=derive_seed(s.config.seed, t, "prompts"),
@@ -94,9 +95,9 @@ def write_responses(s: Session, it: IterationStore, policy: Policy, prompts: Sto
     """N responses to every prompt, by M_t."""
     config, t, tags = s.config.responses, it.manifest.iteration, s.config.model.reasoning_tags
 
-    def answer(part: Sequence[Prompt], start: int) -> Shard[Response]:
+    def answer(part: Sequence[Prompt], start: int) -> Asking[Shard[Response]]:
         seed = derive_seed(s.config.seed, t, "responses", start)
-        return generate_responses(part, config, s.engine(policy), policy.label, tags, seed)
+        return generate_responses(part, config, s.chat, policy.label, tags, seed)
 
     return s.run_stage(
         it,
@@ -115,23 +116,32 @@ def write_responses(s: Session, it: IterationStore, policy: Policy, prompts: Sto
             ),
             total=prompts.entry.rows,
         ),
-        over(list(prompts.records()), s.config.shard_size, answer),
+        over(list(prompts.records()), s.config.shard_size, answer, lambda: s.engine(policy)),
     )
 
 
 def judge_responses(
     s: Session, it: IterationStore, policy: Policy, prompts: Stored[Prompt], responses: Stored[Response]
 ) -> Stored[Judgment]:
-    """M_t judges its own responses."""
+    """M_t judges its own responses, or a fixed model does."""
     config, t = s.config.judge, it.manifest.iteration
-    _say_if_taught_otherwise(s, config.method.type)
-    judge = build_judge(config, s.config.model.reasoning_tags)
+    if config.model is None:
+        _say_if_taught_otherwise(s, config.method.type)
+        label, tags = policy.label, s.config.model.reasoning_tags
+        settings, inputs = engine_settings(s), {"model": policy.digest, **model_inputs(s)}
+    else:
+        label, tags = config.model.name, config.model.reasoning_tags
+        settings, inputs = {}, fixed_model_inputs(s, config.model, "judge.model")
+    judge = build_judge(config, tags)
     by_id = {prompt.id: prompt for prompt in prompts.records()}
 
-    def verdicts(part: Sequence[Response], start: int) -> Shard[Judgment]:
+    def engine() -> Engine:
+        return s.engine(policy) if config.model is None else s.fixed_engine(config.model, "judge.model")
+
+    def verdicts(part: Sequence[Response], start: int) -> Asking[Shard[Judgment]]:
         seed = derive_seed(s.config.seed, t, "judgments", start)
-        engine = s.engine(policy)
-        return judging.judge_responses(part, by_id, config, judge, engine, policy.label, seed)
+        listener = Listener(engine().chat, engine().context)
+        return judging.judge_responses(part, by_id, config, judge, listener, label, seed)
 
     return s.run_stage(
         it,
@@ -142,20 +152,15 @@ def judge_responses(
                 version=judging.VERSION,
                 settings={
                     "seed": s.config.seed,
-                    "model": {"reasoning_tags": list(s.config.model.reasoning_tags)},
+                    "model": {"reasoning_tags": list(tags)},
                     "judge": key_settings(config),
-                    **engine_settings(s),
+                    **settings,
                 },
-                inputs={
-                    "model": policy.digest,
-                    **model_inputs(s),
-                    **rubric_inputs(s),
-                    **made_from(it, "prompts", "responses"),
-                },
+                inputs={**inputs, **rubric_inputs(s), **made_from(it, "prompts", "responses")},
             ),
             total=responses.entry.rows,
         ),
-        over(responses.records(), s.config.shard_size * s.config.responses.n, verdicts),
+        over(responses.records(), s.config.shard_size * s.config.responses.n, verdicts, engine),
     )
 
 
@@ -173,28 +178,23 @@ def build_pairs(
     responses: Stored[Response],
     judgments: Stored[Judgment],
 ) -> Stored[PreferencePair]:
-    """Best against worst, where there is a difference worth learning."""
-    tags = s.config.model.reasoning_tags
+    """Chosen and rejected by the recipe's rule, where there is a difference worth learning."""
+    tags, t = s.config.model.reasoning_tags, it.manifest.iteration
+    rule = s.config.pairs.at(t)
+    seed = derive_seed(s.config.seed, t, "pairs")
 
     def work(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
-        by_prompt = Grouped(responses.records(), lambda r: r.prompt_id)
-        judged = Grouped(judgments.records(), lambda j: j.prompt_id)
+        def parts(start: int) -> Iterator[tuple[list[Prompt], list[Response], list[Judgment]]]:
+            return _with_their_records(prompts, responses, judgments, start, s.config.shard_size)
 
-        def build(part: Sequence[Prompt]) -> Shard[PreferencePair]:
-            own_answers = [r for prompt in part for r in by_prompt.take(prompt.id)]
-            own_verdicts = [j for prompt in part for j in judged.take(prompt.id)]
-            return pairing.build_pairs(part, own_answers, own_verdicts, s.config.pairs, s.chat, tags)
+        kept = None
+        if rule.looks_at_all:
+            margins = [pairing.widest_margins(*part, rule, s.chat, seed) for part in parts(0)]
+            kept = rule.keep({prompt: margin for found in margins for prompt, margin in found.items()})
+        for part in parts(stored.entry.inputs_done):
+            yield pairing.build_pairs(*part, rule, s.chat, tags, seed, kept)
 
-        every = list(prompts.records())
-        done = stored.entry.inputs_done
-        for prompt in every[:done]:
-            by_prompt.take(prompt.id)
-            judged.take(prompt.id)
-        for start in range(done, len(every), s.config.shard_size):
-            yield build(every[start : start + s.config.shard_size])
-        by_prompt.close()
-        judged.close()
-
+    settings: dict[str, Any] = {"pairs": key_settings(rule), "model": {"reasoning_tags": list(tags)}}
     return s.run_stage(
         it,
         Stage(
@@ -202,10 +202,28 @@ def build_pairs(
             PreferencePair,
             StageKey(
                 version=pairing.VERSION,
-                settings={"pairs": key_settings(s.config.pairs), "model": {"reasoning_tags": list(tags)}},
+                settings={**settings, "seed": s.config.seed} if rule.seeded else settings,
                 inputs={**model_inputs(s), **made_from(it, "prompts", "responses", "judgments")},
             ),
             total=prompts.entry.rows,
         ),
         work,
     )
+
+
+def _with_their_records(
+    prompts: Stored[Prompt], responses: Stored[Response], judgments: Stored[Judgment], start: int, size: int
+) -> Iterator[tuple[list[Prompt], list[Response], list[Judgment]]]:
+    """Prompts from ``start`` on, ``size`` at a time, with their responses and judgments; read as they are needed."""
+    by_prompt = Grouped(responses.records(), lambda r: r.prompt_id)
+    judged = Grouped(judgments.records(), lambda j: j.prompt_id)
+    every = list(prompts.records())
+    for prompt in every[:start]:
+        by_prompt.take(prompt.id)
+        judged.take(prompt.id)
+    for first in range(start, len(every), size):
+        part = every[first : first + size]
+        answers = [r for prompt in part for r in by_prompt.take(prompt.id)]
+        yield part, answers, [j for prompt in part for j in judged.take(prompt.id)]
+    by_prompt.close()
+    judged.close()

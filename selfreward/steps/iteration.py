@@ -1,10 +1,11 @@
 """How an iteration begins and ends: its manifest and its metrics."""
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from selfreward.errors import ConfigError, StoreError
-from selfreward.judges import build_judge
+from selfreward.judges.fitting import check_fits
 from selfreward.records import Judgment, PreferencePair, Prompt, Response
 from selfreward.session import Session
 from selfreward.stages import metrics
@@ -16,19 +17,33 @@ from selfreward.templates import load_prompt_template
 
 
 def check_model(s: Session) -> None:
-    """Whether the model can do what the recipe asks of it; needs no weights.
+    """Whether the models and their engines can do what the recipe asks of them; needs no weights.
 
     Raises:
-        EngineError: the judge's scores are no tokens of it.
-        ConfigError: responses are longer than its context.
+        EngineError: an engine is not installed or cannot do it, or the judge's scores are no tokens of its model.
+        ConfigError: responses are longer than the policy's context.
     """
-    build_judge(s.config.judge, s.config.model.reasoning_tags).check(s.chat)
+    s.engine_config.check(s.model)
+    judge, writer = s.config.judge.model, s.config.prompts.model
+    if writer is not None:
+        s.engine_config_of(writer).check(writer)
+    if judge is not None:
+        s.engine_config_of(judge).check(judge)
+    _check_judge(s)
     wanted = s.config.responses.max_tokens
     if wanted >= s.context:
         raise ConfigError(
             f"responses.max_tokens={wanted} leaves no room for a prompt in the {s.context} tokens of {s.model.name}; "
             "lower it"
         )
+
+
+def _check_judge(s: Session) -> None:
+    model = s.config.judge.model
+    engine = s.engine_config if model is None else s.engine_config_of(model)
+    setting = "engine" if model is None or model.engine is None else "judge.model.engine"
+    chat = s.chat if model is None else engine.chat_of(model)
+    check_fits(s.config.judge, s.config.model.reasoning_tags, engine, setting, chat)
 
 
 def begin_iteration(s: Session, t: int) -> IterationStore:
@@ -71,11 +86,10 @@ def iteration_metrics(it: IterationStore) -> dict[str, Any]:
     """What metrics.json holds, computed from the stored records."""
     found: dict[str, Any] = {"iteration": it.manifest.iteration}
     if "responses" in it.manifest.stages:
-        answers = it.stored("responses", Response)
-        lengths = {r.id: len(r.token_ids) for r in answers.records()}
         asked = it.stored("prompts", Prompt).entry.rows
         found["prompts"] = asked
-        found |= metrics.response_metrics(answers.records())
+        lengths: dict[str, int] = {}
+        found |= metrics.response_metrics(_noting_lengths(it.stored("responses", Response).records(), lengths))
         found |= metrics.judgment_metrics(it.stored("judgments", Judgment).records(), lengths)
         found |= metrics.pair_metrics(it.stored("pairs", PreferencePair).records(), asked)
     found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
@@ -84,3 +98,10 @@ def iteration_metrics(it: IterationStore) -> dict[str, Any]:
     if training is not None:
         found["training"] = training.summary
     return found
+
+
+def _noting_lengths(responses: Iterable[Response], lengths: dict[str, int]) -> Iterator[Response]:
+    """The responses, whose tokens are counted by id in passing: reading them twice takes longer."""
+    for response in responses:
+        lengths[response.id] = len(response.token_ids)
+        yield response

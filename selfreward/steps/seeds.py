@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from selfreward.config import RunConfig
-from selfreward.errors import SeedError
+from selfreward.eft.sidecar import changed_since
+from selfreward.errors import ConfigError, SeedError
 from selfreward.judges import build_judge
 from selfreward.records import EFTSeed, Example, IFTSeed, Record, derive_seed
 from selfreward.seeding.own_format import read_eft, read_ift
@@ -24,8 +25,15 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
 
     Raises:
         SeedError: with the bad rows of both.
+        ConfigError: EFT seeds, and a rubric whose judgments they do not show.
     """
-    scale = config.judge.load_rubric().front.scale
+    rubric = config.judge.load_rubric()
+    scale = rubric.front.scale
+    if rubric.front.aspects and config.seeds.eft:
+        raise ConfigError(
+            f"seeds.eft: {config.seeds.eft} has one score a response, and the rubric {rubric.path} asks for aspects; "
+            "leave seeds.eft out, or use a rubric with one score"
+        )
     errors: list[str] = []
 
     def read(path: str | None, reader: Callable[[Path], list[R]]) -> list[R]:
@@ -36,10 +44,23 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
             return []
 
     ift = read(config.seeds.ift, read_ift)
-    eft = read(config.seeds.eft, lambda path: read_eft(path, scale))
+    eft = read(config.seeds.eft, lambda path: read_eft(path, scale, score_only=teaches_scores_alone(config)))
     if errors:
         raise SeedError("\n".join(errors))
     return ift, eft
+
+
+def seed_notices(config: RunConfig) -> list[str]:
+    """What is worth saying of the seed files before a run, and does not stop it."""
+    if not config.seeds.eft:
+        return []
+    said = changed_since(Path(config.seeds.eft), config.judge.load_rubric())
+    return [f"seeds.eft: {said}"] if said else []
+
+
+def teaches_scores_alone(config: RunConfig) -> bool:
+    """Whether EFT rows need no rationale, because judging writes none."""
+    return config.judge.method.type == "expected"
 
 
 def store_seeds(s: Session, it: IterationStore) -> tuple[list[IFTSeed], list[EFTSeed]]:
@@ -85,7 +106,7 @@ def build_examples(s: Session, it: IterationStore, ift: Sequence[IFTSeed], eft: 
                 settings={
                     "seed": config.seed,
                     "judge": {"method": {"type": config.judge.method.type}},
-                    "engine": {"max_context": config.engine.max_context},
+                    "engine": {"max_model_len": config.engine.max_model_len},
                     "sft": {"max_length": config.sft.max_length, "max_tokens": config.sft.max_tokens},
                 },
                 inputs={**model_inputs(s), **rubric_inputs(s), **made_from(it, "seeds_ift", "seeds_eft")},

@@ -22,6 +22,8 @@ CONFIG = "config.resolved.yaml"
 RUN = "run.json"
 EVENTS = "events.jsonl"
 LOCK = ".lock"
+ENGINE = "engine"
+"""Directory of what engines print; no part of what a run made."""
 _SEAL = "# sha256: "
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -25,7 +27,7 @@ def write_table(path: Path, records: Sequence[Record], record_type: type[Record]
     import pyarrow.parquet as pq
 
     schema = schema_of(record_type)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with _without_collecting(), pq.ParquetWriter(path, schema, compression="zstd") as writer:
         if records:  # a row group without rows cannot be read by `datasets.load_dataset`; a file without one can
             writer.write_table(pa.Table.from_pylist([record.model_dump() for record in records], schema=schema))
 
@@ -40,9 +42,25 @@ def read_table(path: Path, record_type: type[R]) -> list[R]:
     import pyarrow.parquet as pq
 
     try:
-        return [record_type.model_validate(row) for row in pq.read_table(path).to_pylist()]
+        with _without_collecting(), pq.ParquetFile(path) as file:
+            table = file.read()
+            names, columns = table.column_names, [column.to_pylist() for column in table.columns]
+            rows = zip(*columns, strict=True)
+            return [record_type.model_validate(dict(zip(names, row, strict=True))) for row in rows]
     except (OSError, pa.ArrowException, ValueError) as error:
         raise StoreError(f"{path}: cannot be read as {record_type.__name__} records: {error}") from error
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Records hold no cycles, and to look for some again and again while they are made takes as long as making them."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def schema_of(record_type: type[BaseModel]) -> pa.Schema:

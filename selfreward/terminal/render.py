@@ -212,6 +212,7 @@ def plan(made: Plan) -> RenderableType:
         parts.append(Text(visible(f"finished already, not done again: {', '.join(made.finished)}")))
     disk = "known once the model is here" if made.most_bytes is None else f"at most {_size(made.most_bytes)}"
     parts.append(Text(f"disk for the whole run, beside the model: {disk}"))
+    parts += [Text(visible(notice)) for notice in made.notices]
     parts.append(Text("read and written are tokens, estimated (4 characters each); max is what the recipe allows"))
     return Group(*parts)
 

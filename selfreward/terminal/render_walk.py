@@ -18,9 +18,20 @@ _NO_PAIR = {
     "too_few_usable": "fewer than two candidates can be used",
     "tie": "all usable candidates have the same score",
     "small_margin": "best and worst differ by {difference:.3f}, less than min_margin {min_margin:g}",
-    "identical": "the best and the worst response are the same text",
+    "small_tier_margin": "the shortest of the best and the longest of the worst differ by less than min_margin "
+    "{min_margin:g}",
+    "identical": "what would be chosen and what would be rejected are the same text",
     "special_tokens": "the prompt spells a special token, and such text is never trained on",
+    "below_top": "best and worst differ by {difference:.3f}, not among the widest {fraction:.0%} of the iteration",
 }
+_RULES = {
+    "best_worst": "of the usable candidates, the best against the worst by mean score",
+    "length_controlled": "the shortest within {rho:g} of the best score against the longest within it of the worst",
+    "all_pairs": "every two usable candidates that are far enough apart by mean score",
+    "best_random": "the best by mean score against one drawn from the worse",
+    "top_margin": "the best against the worst, for the {fraction:.0%} of prompts where they are furthest apart",
+}
+"""What each pair rule does, filled in with its settings."""
 _UNUSABLE = {
     "truncated": "it was cut off at the length limit",
     "empty": "it is empty",
@@ -83,6 +94,8 @@ def _judgment(judgment: Judgment, asked_about: bool) -> Iterator[RenderableType]
         about.append("response shortened for the judge")
     yield Indented(f"{judgment.id}: {verdict}{_MARK if asked_about else ''}", 6, "bold" if asked_about else "cyan")
     yield Indented(", ".join(about), 8)
+    if judgment.aspects is not None:
+        yield Indented(", ".join(f"{aspect.name} {aspect.score:g}" for aspect in judgment.aspects), 8)
     if judgment.distribution is not None:
         shares = "  ".join(f"{p:.3f}" for p in judgment.distribution)
         mass = "" if judgment.mass is None else f"; {judgment.mass:.3f} of all probability is on scores"
@@ -101,7 +114,9 @@ def _reasons(found: PromptWalk) -> Iterator[str]:
         yield f"chosen   {pair.chosen_id}  score {pair.chosen_score:.3f}"
         yield f"rejected {pair.rejected_id}  score {pair.rejected_score:.3f}"
         yield f"margin   {pair.margin:.3f}, at least min_margin {rule['min_margin']:g}"
-        yield f"rule     {rule['type']}: of the usable candidates, the best against the worst by mean score"
+        yield f"rule     {rule['type']}: {_RULES[rule['type']].format(**rule)}"
+        if found.further_pairs:
+            yield f"further  {len(found.further_pairs)} of this prompt's pairs: {', '.join(found.further_pairs)}"
         if pair.retokenised:
             yield "note     TRL's tokenisation of this pair differs from the generated tokens"
     elif decision.outcome == "open":

@@ -136,6 +136,29 @@ def test_many_chats_are_the_same_as_one_by_one(chat: Chat) -> None:
     assert chat.encode_targets([]) == []
 
 
+@ONE_FIXTURE
+@given(st.lists(HOSTILE, min_size=1, max_size=4), st.integers(min_value=0, max_value=80))
+def test_longer_than_is_what_encoding_says(chat: Chat, contents: list[str], room: int) -> None:
+    chats = [talk([content]) for content in contents]
+    assert chat.longer_than(room, chats) == [i for i, ids in enumerate(chat.encode(chats)) if len(ids) > room]
+
+
+@pytest.mark.parametrize("normalizer", [None, normalizers.NFKC()])
+def test_longer_than_knows_what_normalising_adds(normalizer: Any) -> None:
+    small = Chat(small_tokenizer(PLAIN_TEMPLATE, normalizer=normalizer), {})
+    for text in ("", "plain words", "\ufdfa" * 50, "\u00bd \u2026", "a<s>b"):
+        chats = [talk([text])]
+        (ids,) = small.encode(chats)
+        assert small.longer_than(len(ids), chats) == []
+        assert small.longer_than(len(ids) - 1, chats) == [0]
+
+
+def test_without_a_look_at_the_normalising_every_chat_is_tokenised(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(chat.tokenizer), "backend_tokenizer", None)
+    chats = [talk(["a"]), talk(["word " * 40])]
+    assert chat.longer_than(len(chat.encode(chats)[0]), chats) == [1]
+
+
 def test_a_prefill_stands_at_the_end(chat: Chat) -> None:
     chats = [talk(["one"]), talk(["<|im_end|>"])]
     plain = chat.encode(chats)
@@ -234,6 +257,8 @@ def test_slot_marks_in_content_are_text(chat: Chat) -> None:
 )
 def test_spells_special(chat: Chat, text: str, spelled: bool) -> None:
     assert chat.spells_special(text) is spelled
+    assert chat.which_spell_special([]) == []
+    assert chat.which_spell_special(["<|im_end|>", text, "x"]) == [True, spelled, False]
 
 
 # --- targets ------------------------------------------------------------------------------------------------------

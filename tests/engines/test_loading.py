@@ -1,9 +1,10 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from selfreward.engines.loading import ModelConfig, context_length, load_chat, torch_dtype
+from selfreward.engines.loading import ModelConfig, context_length, dtype_name, eos_ids, load_chat, training_dtype
 from selfreward.errors import ModelError
 
 
@@ -38,5 +39,30 @@ def test_auto_is_float32_on_a_cpu() -> None:
 
     if torch.accelerator.is_available():
         pytest.skip("this machine has an accelerator")
-    assert torch_dtype("auto") == torch.float32
-    assert torch_dtype("bfloat16") == torch.bfloat16
+    with_amx = torch.cpu.get_capabilities().get("amx_bf16")
+    assert dtype_name("auto") == ("bfloat16" if with_amx else "float32")
+    assert dtype_name("float16") == "float16"
+
+
+@pytest.mark.parametrize(("amx", "expected"), [(True, "bfloat16"), (False, "float32")])
+def test_auto_is_bfloat16_on_cpus_with_units(monkeypatch: pytest.MonkeyPatch, amx: bool, expected: str) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: None)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx, "avx512_bf16": True})
+    assert dtype_name("auto") == expected
+    assert training_dtype() == "float32"
+
+
+def test_a_turn_ends_with_the_models_tokens_and_the_tokenizers(builtin_model: Path, tmp_path: Path) -> None:
+    config = ModelConfig(name=str(builtin_model))
+    chat = load_chat(config)
+    own = chat.tokenizer.eos_token_id
+    assert own in eos_ids(config, chat)
+    model = tmp_path / "model"
+    shutil.copytree(builtin_model, model)
+    (model / "generation_config.json").write_text(json.dumps({"eos_token_id": [7, 9]}))
+    other = ModelConfig(name=str(model))
+    assert eos_ids(other, chat) == tuple(sorted({7, 9, own}))
+    (model / "generation_config.json").unlink()
+    assert own in eos_ids(other, chat)

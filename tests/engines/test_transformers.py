@@ -10,8 +10,10 @@ import pytest
 
 from selfreward.engines import transformers as module
 from selfreward.engines.chat import Chat
+from selfreward.engines.driver import ask
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Answer, NextToken, Request, Sampling
+from selfreward.engines.transcribing import Transcriber
 from selfreward.engines.transformers import TransformersConfig, TransformersEngine
 from selfreward.errors import EngineError
 from selfreward.records import Message
@@ -32,7 +34,8 @@ def load(model: Path, adapter: Path | None = None, *, ends: bool = True, **confi
     """``ends=False``: the end of a turn is unlikely and every word hangs on the whole prompt, in greedy output too."""
     import torch
 
-    engine = TransformersEngine(ModelConfig(name=str(model)), TransformersConfig.model_validate(config), adapter)
+    engine = TransformersEngine(ModelConfig(name=str(model)), TransformersConfig.model_validate(config))
+    engine.use(adapter)
     if not ends:
         with torch.no_grad():
             engine._model.lm_head.weight[:, 0] /= 4
@@ -54,23 +57,18 @@ def endless(tiny_model: Path) -> TransformersEngine:
 
 
 def generate(engine: TransformersEngine, requests: Sequence[Request] = REQUESTS, **sampling: Any) -> list[Answer]:
-    """The answers in the requests' order; every one must come exactly once."""
-    given = list(engine.generate(requests, Sampling(**{"max_tokens": 24, **sampling})))
-    assert sorted(i for i, _ in given) == list(range(len(requests)))
-    return [answer for _, answer in sorted(given, key=lambda pair: pair[0])]
+    return ask(engine, requests, Sampling(**{"max_tokens": 24, **sampling}))
 
 
-def next_token(engine: TransformersEngine, requests: Sequence[Request], ids: Sequence[int]) -> list[NextToken]:
-    given = list(engine.next_token(requests, ids))
-    assert sorted(i for i, _ in given) == list(range(len(requests)))
-    return [found for _, found in sorted(given, key=lambda pair: pair[0])]
+def next_token(engine: TransformersEngine, requests: Sequence[Request], ids: Sequence[int]) -> list[Answer]:
+    return ask(engine, requests, NextToken(tuple(ids)))
 
 
 def rows(answers: Sequence[Answer]) -> list[tuple[int, ...]]:
     return [completion.token_ids for answer in answers for completion in answer.completions]
 
 
-def logprobs(found: Sequence[NextToken]) -> list[float]:
+def logprobs(found: Sequence[Answer]) -> list[float]:
     return [value for one in found for value in one.logprobs]
 
 
@@ -156,18 +154,6 @@ def test_a_shared_prefix_does_not_change_the_next_token(endless: TransformersEng
         assert logprobs(next_token(endless, [REQUESTS[0]] * 2, digits)) == pytest.approx(apart[:6] * 2, abs=1e-4)
 
 
-def test_two_streams_at_once_do_not_mix(endless: TransformersEngine) -> None:
-    others = [request(f"Another beginning altogether. {i}" + " more" * 40) for i in range(8)]
-    greedy = Sampling(max_tokens=8, temperature=0.0)
-    alone = [dict(endless.generate(REQUESTS, greedy)), dict(endless.generate(others, greedy))]
-    streams = [endless.generate(REQUESTS, greedy), endless.generate(others, greedy)]
-    found: list[dict[int, Answer]] = [{}, {}]
-    for _ in range(len(REQUESTS)):
-        for stream, answers in zip(streams, found, strict=True):
-            answers.update([item] if (item := next(stream, None)) else [])
-    assert found == alone
-
-
 def test_next_token_agrees_with_the_models_own_forward_pass(endless: TransformersEngine) -> None:
     import torch
 
@@ -191,7 +177,7 @@ def test_a_prefill_is_continued_and_not_repeated(endless: TransformersEngine) ->
 
 @pytest.mark.parametrize("where", ["alone", "among others"])
 def test_a_request_over_the_context_gives_no_completions(tiny_model: Path, where: str) -> None:
-    small = load(tiny_model, max_context=100, batch_size=2)
+    small = load(tiny_model, max_model_len=100, batch_size=2)
     assert small.context == 100
     long = request("long " * 200)
     requests = [long] if where == "alone" else [REQUESTS[0], long, REQUESTS[2]]
@@ -206,7 +192,7 @@ def test_a_request_over_the_context_gives_no_completions(tiny_model: Path, where
 def test_the_context_is_used_to_its_last_token(tiny_model: Path, engine: TransformersEngine) -> None:
     length = len(engine.chat.encode([REQUESTS[0].messages])[0])
     for room, fits in ((8, True), (7, False)):
-        small = load(tiny_model, max_context=length + room)
+        small = load(tiny_model, max_model_len=length + room)
         assert bool(generate(small, REQUESTS[:1], max_tokens=8)[0].completions) is fits
 
 
@@ -243,7 +229,7 @@ def test_what_pads_a_stopped_row_is_none_of_its_tokens(tiny_model: Path, endless
     other = load(tiny_model, ends=False, batch_size=64)
     other.chat.tokenizer.pad_token = "<|endoftext|>"
     pad = other.chat.tokenizer.pad_token_id
-    assert pad not in other._eos
+    assert pad not in other._transcriber.eos
     plain = [c for a in generate(endless, temperature=0.0, max_tokens=40) for c in a.completions]
     stop = next(word for c in plain for word in c.text.split()[2:3])
     for sampling in ({"stop": (stop,)}, {}):
@@ -274,29 +260,29 @@ def test_temperature_and_top_p_act(endless: TransformersEngine) -> None:
 
 
 def test_special_tokens_inside_a_completion_are_seen(engine: TransformersEngine) -> None:
-    chat, sampling = engine.chat, Sampling(max_tokens=9)
+    chat = engine.chat
     eos, word = chat.tokenizer.eos_token_id, chat.plain_ids("word")
     start = chat.tokenizer.convert_tokens_to_ids("<|im_start|>")
     spelled = chat.plain_ids("a <|im_start|>")
-    assert not engine._completion([*word, eos], sampling).special_tokens
-    assert not engine._completion([*word], sampling).special_tokens
-    assert engine._completion([*word, start, *word, eos], sampling).special_tokens
-    assert engine._completion([*spelled, eos], sampling).special_tokens
-    assert not engine._completion([eos], sampling).special_tokens
+    assert not engine._transcriber.completion([*word, eos], ()).special_tokens
+    assert not engine._transcriber.completion([*word], ()).special_tokens
+    assert engine._transcriber.completion([*word, start, *word, eos], ()).special_tokens
+    assert engine._transcriber.completion([*spelled, eos], ()).special_tokens
+    assert not engine._transcriber.completion([eos], ()).special_tokens
 
 
 def test_reasoning_tags_are_no_special_tokens_to_drop(tiny_model: Path) -> None:
     """In many models the tags are added tokens; a model that thinks aloud would never be trained on otherwise."""
     thinking = load(tiny_model)
-    chat, sampling = thinking.chat, Sampling(max_tokens=9)
+    chat = thinking.chat
     chat.tokenizer.add_tokens(["<think>", "</think>"])
-    thinking.chat = Chat(chat.tokenizer, {})
+    transcriber = Transcriber(Chat(chat.tokenizer, {}), ("<think>", "</think>"), thinking._transcriber.eos)
     eos, word = chat.tokenizer.eos_token_id, chat.plain_ids("word")
     opening, closing = chat.tokenizer.convert_tokens_to_ids(["<think>", "</think>"])
     start = chat.tokenizer.convert_tokens_to_ids("<|im_start|>")
-    aloud = thinking._completion([opening, *word, closing, *word, eos], sampling)
+    aloud = transcriber.completion([opening, *word, closing, *word, eos], ())
     assert (aloud.text, aloud.special_tokens) == ("<think>word</think>word", False)
-    assert thinking._completion([opening, *word, start, closing, *word, eos], sampling).special_tokens
+    assert transcriber.completion([opening, *word, start, closing, *word, eos], ()).special_tokens
 
 
 @pytest.fixture(scope="module")
@@ -337,14 +323,14 @@ def test_an_adapter_acts_and_merging_it_changes_nothing(
 def test_out_of_memory_names_the_setting_to_lower(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    engine = TransformersEngine(ModelConfig(name=str(tiny_model)), TransformersConfig(batch_size=8), None)
+    engine = TransformersEngine(ModelConfig(name=str(tiny_model)), TransformersConfig(batch_size=8))
 
     def no_memory(*arguments: object, **options: object) -> None:
         raise torch.OutOfMemoryError("no memory")
 
     monkeypatch.setattr(engine._model, "generate", no_memory)
     with pytest.raises(EngineError, match=r"engine\.batch_size=1 \(finished work is kept\)"):
-        list(engine.generate(REQUESTS[:2], Sampling(max_tokens=4)))
+        generate(engine, REQUESTS[:2], max_tokens=4)
     monkeypatch.setattr(engine._model, "forward", no_memory)
     with pytest.raises(EngineError, match=r"engine\.judge_batch_size=1"):
-        list(engine.next_token(REQUESTS[:1], [5, 6]))
+        next_token(engine, REQUESTS[:1], [5, 6])

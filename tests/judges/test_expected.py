@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfreward.engines.chat import Chat
+from selfreward.engines.protocol import NextToken
 from selfreward.errors import EngineError
 from selfreward.judges.asking import OMISSION, ask
 from selfreward.judges.expected import ExpectedConfig, ExpectedJudge, score_tokens
-from selfreward.judges.protocol import Candidate
+from selfreward.judges.protocol import Candidate, Listener
 from selfreward.records import EFTSeed, Judgment
 from selfreward.templates import Rubric, load_rubric
 
@@ -25,7 +26,8 @@ def candidate(i: int = 0, prompt: str = "What is a fjord?", response: str = "A n
 
 def judge_all(engine: Any, candidates: Sequence[Candidate], min_mass: float = 0.2) -> list[Judgment]:
     judge = ExpectedJudge(ExpectedConfig(min_mass=min_mass), load_rubric("additive_5pt"))
-    return judge.judge(candidates, engine, "M1", 0)
+    listener = Listener(engine.chat, engine.context)
+    return engine.finish(judge.judge(candidates, listener, "M1", 0))
 
 
 def logs(*probabilities: float) -> list[float]:
@@ -133,9 +135,10 @@ def test_scales_of_one_token_each_are_taken(chat: Chat, fake_engine: Any, tmp_pa
     assert [int(chat.tokenizer.decode([t])) for t in tokens] == list(rubric.front.scale.scores)
     uniform = logs(*[1 / len(tokens)] * len(tokens))
     engine = fake_engine(chat, logprobs=lambda _: uniform)
-    (judgment,) = ExpectedJudge(ExpectedConfig(), rubric).judge([candidate()], engine, "M0", 0)
+    judge = ExpectedJudge(ExpectedConfig(), rubric)
+    (judgment,) = engine.finish(judge.judge([candidate()], Listener(chat, 2048), "M0", 0))
     assert judgment.score == pytest.approx(sum(rubric.front.scale.scores) / len(tokens))
-    assert engine.tokens_asked == [tokens]
+    assert [how for _, how in engine.calls] == [NextToken(tuple(tokens))]
 
 
 def test_words_after_the_score_are_no_hindrance(chat: Chat, tmp_path: Any) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.errors import TemplateError
+from selfreward.errors import ConfigError, TemplateError
 from selfreward.judges import JudgeConfig
 from selfreward.resources import find
 
@@ -22,11 +22,18 @@ def test_a_verdict_that_cannot_be_read_back_is_refused(tmp_path: Path, verdict: 
 
 
 def test_a_golden_reply_must_give_its_score(tmp_path: Path) -> None:
-    with pytest.raises(TemplateError, match=r"own\.md: golden: 2 was expected of its reply, and 3\.0 is read"):
+    with pytest.raises(TemplateError, match=r"own\.md: golden: 2 was expected of its reply, and 3 is read"):
         _rubric(tmp_path, "score: 3", "score: 2").load_rubric()
 
 
 def test_another_label_is_fine(tmp_path: Path) -> None:
     text = find("prompts", "judge/additive_5pt.md").read_text(encoding="utf-8").replace("Score:", "Grade:")
     (tmp_path / "own.md").write_text(text, encoding="utf-8")
-    assert JudgeConfig(rubric=str(tmp_path / "own.md")).load_rubric().front.verdict == "Grade: {{ score }}"
+    assert JudgeConfig(rubric=str(tmp_path / "own.md")).load_rubric().verdict(4) == "Grade: 4"
+
+
+@pytest.mark.parametrize("rubric", ["aspects_5pt", "checklist"])
+def test_an_expected_score_is_one_score(rubric: str) -> None:
+    assert JudgeConfig.model_validate({"rubric": rubric}).load_rubric().front.name == rubric
+    with pytest.raises(ConfigError, match=rf"expected looks at one score, and .*{rubric}\.md asks for one of"):
+        JudgeConfig.model_validate({"rubric": rubric, "method": "expected"}).load_rubric()

@@ -10,9 +10,9 @@ import pytest
 from rapidfuzz.distance import Indel
 
 from selfreward.errors import SeedError
+from selfreward.readings.scale import Scale
 from selfreward.resources import find
 from selfreward.seeding.own_format import read_eft, read_ift
-from selfreward.templates import Scale
 
 FIVE = Scale(min=0, max=5)
 EFT_ROW = {"instruction": "Why?", "response": "So.", "rationale": "Because.", "score": 3}
@@ -110,6 +110,19 @@ def test_eft_rows(tmp_path: Path) -> None:
 def test_a_bad_eft_row_is_named(tmp_path: Path, row: dict[str, Any], message: str) -> None:
     with pytest.raises(SeedError, match=rf"seeds\.jsonl:2: .*{message}"):
         read_eft(write(tmp_path, EFT_ROW, row), FIVE)
+
+
+@pytest.mark.parametrize("rationale", [{}, {"rationale": None}, {"rationale": ""}, {"rationale": " \n"}])
+def test_a_rationale_may_be_missing_where_judging_is_score_only(tmp_path: Path, rationale: dict[str, Any]) -> None:
+    row = {name: value for name, value in EFT_ROW.items() if name != "rationale"} | rationale
+    (seed,) = read_eft(write(tmp_path, row), FIVE, score_only=True)
+    assert (seed.rationale, seed.score) == ("", 3.0)
+    with pytest.raises(
+        SeedError, match=r"seeds\.jsonl:1: (no|empty) \"rationale\".* with judge\.method\.type=expected"
+    ):
+        read_eft(write(tmp_path, row), FIVE)
+    with pytest.raises(SeedError, match='"rationale" is int; expected text'):
+        read_eft(write(tmp_path, {**row, "rationale": 3}), FIVE, score_only=True)
 
 
 def test_the_rubrics_scale_counts(tmp_path: Path) -> None:

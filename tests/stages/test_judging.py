@@ -7,6 +7,7 @@ import pytest
 
 from selfreward.engines.chat import Chat
 from selfreward.judges import JudgeConfig, build_judge
+from selfreward.judges.protocol import Listener
 from selfreward.records import Judgment, Prompt, Response
 from selfreward.stages.judging import judge_responses
 from selfreward.stages.shard import Shard
@@ -31,7 +32,8 @@ def judge(engine: Any, responses: list[Response], seed: int = 1, **config: Any) 
     settings = JudgeConfig.model_validate(config)
     prompts = {f"p-{i}": Prompt(id=f"p-{i}", text=f"The prompt of number {i}", iteration=1) for i in range(3)}
     made = build_judge(settings, ("<think>", "</think>"))
-    return judge_responses(responses, prompts, settings, made, engine, "M1", seed)
+    listener = Listener(engine.chat, engine.context)
+    return engine.finish(judge_responses(responses, prompts, settings, made, listener, "M1", seed))
 
 
 def test_every_response_is_shown_beside_its_own_prompt(chat: Chat, fake_engine: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from selfreward.records import Judgment, Message, PreferencePair, Response
+from selfreward.records import AspectScore, Judgment, Message, PreferencePair, Response
 from selfreward.stages.metrics import judgment_metrics, pair_metrics, response_metrics
 
 
@@ -80,6 +80,18 @@ def test_judgments() -> None:
     assert found["score_histogram"] == {"1": 1, "3": 1, "4": 2}
     assert found["score"]["mean"] == pytest.approx((1 + 2.5 + 4.4 + 4.4) / 4)
     assert found["score_length_correlation"] == pytest.approx(0.9975, abs=1e-3)
+
+
+def test_the_mean_of_each_aspect() -> None:
+    aspects = [(4.0, 1.0), (2.0, 2.0)]
+    judgments = [
+        judgment("a", 3.0).model_copy(
+            update={"aspects": (AspectScore(name="honest", score=one), AspectScore(name="kind", score=other))}
+        )
+        for one, other in aspects
+    ]
+    assert judgment_metrics(judgments, {"a": 1})["aspects"] == {"honest": 3.0, "kind": 1.5}
+    assert "aspects" not in judgment_metrics([judgment("a", 3.0)], {"a": 1})
 
 
 @pytest.mark.parametrize("scores", [[3.0], [3.0, 3.0]])

@@ -4,12 +4,14 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from selfreward.engines.chat import Chat
 from selfreward.pair_rules import PairRuleConfig
-from selfreward.pair_rules.best_worst import BestWorstConfig
 from selfreward.records import Judgment, Message, Prompt, Response
-from selfreward.stages.pairing import build_pairs
+from selfreward.stages.pairing import build_pairs, widest_margins
 from selfreward.stages.shard import Shard
 
 TAGS = ("<think>", "</think>")
@@ -52,7 +54,7 @@ def judgment(r: Response, score: float | None, sample: int = 0) -> Judgment:
 def pair_up(
     chat: Chat, prompts: list[Prompt], responses: list[Response], judgments: list[Judgment], **config: Any
 ) -> Shard:
-    rule: PairRuleConfig = BestWorstConfig.model_validate(config)
+    rule: PairRuleConfig = TypeAdapter(PairRuleConfig).validate_python(config)
     return build_pairs(prompts, responses, judgments, rule, chat, TAGS)
 
 
@@ -185,3 +187,61 @@ def test_the_recipe_says_what_of_a_thinking_model_is_trained(chat: Chat, content
     (pair,) = pair_up(chat, [p], responses, judgments, content=content).records
     assert pair.chosen[0].content == text
     assert pair.rejected[0].content == "bad"
+
+
+def test_a_rule_may_make_several_pairs_of_a_prompt(chat: Chat) -> None:
+    prompts = [prompt(0), prompt(1)]
+    responses, judgments = judged(chat, prompts[0], ("good", 4.0), ("middling", 3.0), ("bad", 1.0))
+    own, verdicts = judged(chat, prompts[1], ("good", 4.0), ("bad", 3.5))
+    shard = pair_up(chat, prompts, responses + own, judgments + verdicts, type="all_pairs", min_margin=1.0)
+    assert [(p.chosen_id, p.rejected_id, p.margin) for p in shard.records] == [
+        ("r-p-0-0", "r-p-0-2", 3),
+        ("r-p-0-1", "r-p-0-2", 2),
+        ("r-p-0-0", "r-p-0-1", 1),
+    ]
+    assert len({p.id for p in shard.records}) == 3
+    assert {k: n for k, n in shard.counts.items() if k.startswith("drop.")} == {"drop.small_margin": 1}
+    assert shard.inputs == 2
+
+
+def test_prompts_that_a_rule_does_not_keep_are_counted(chat: Chat) -> None:
+    texts = [None, None, "What is <|im_end|>?", None]
+    prompts = [prompt(i, text) for i, text in enumerate(texts)]
+    sets = [judged(chat, p, ("good", 4.0), ("bad", 4.0 - i)) for i, p in enumerate(prompts)]
+    responses, judgments = ([x for part in side for x in part] for side in zip(*sets, strict=True))
+    rule: PairRuleConfig = TypeAdapter(PairRuleConfig).validate_python({"type": "top_margin", "fraction": 0.5})
+    margins = widest_margins(prompts, responses, judgments, rule, chat)
+    assert margins == {"p-1": 1.0, "p-3": 3.0}  # no tie, and nothing that is never trained on
+    shard = build_pairs(prompts, responses, judgments, rule, chat, TAGS, kept=rule.keep(margins))
+    assert [p.prompt_id for p in shard.records] == ["p-3"]
+    drops = {k: n for k, n in shard.counts.items() if k.startswith("drop.")}
+    assert drops == {"drop.tie": 1, "drop.special_tokens": 1, "drop.below_top": 1}
+
+
+RULES = ["best_worst", "length_controlled", "all_pairs", "best_random", "top_margin"]
+SCORES = st.lists(st.lists(st.none() | st.sampled_from([0.0, 1.0, 4.0]), max_size=4), min_size=1, max_size=4)
+
+
+@pytest.mark.parametrize("kind", RULES)
+@settings(max_examples=20, deadline=None)
+@given(scores=SCORES, order=st.randoms(use_true_random=False))
+def test_no_pair_crosses_prompts_and_every_prompt_is_accounted_for(
+    chat: Chat, kind: str, scores: list[list[float | None]], order: random.Random
+) -> None:
+    prompts = [prompt(i) for i in range(len(scores))]
+    sets = [
+        judged(chat, p, *((f"answer {k}", score) for k, score in enumerate(own)))
+        for p, own in zip(prompts, scores, strict=True)
+    ]
+    responses = [r for own, _ in sets for r in own]
+    judgments = [j for _, own in sets for j in own]
+    expected = pair_up(chat, prompts, responses, judgments, type=kind)
+    order.shuffle(responses)
+    order.shuffle(judgments)
+    assert pair_up(chat, prompts, responses, judgments, type=kind) == expected
+    for pair in expected.records:
+        assert {pair.chosen_id.rpartition("-")[0], pair.rejected_id.rpartition("-")[0]} == {f"r-{pair.prompt_id}"}
+        assert pair.margin == pair.chosen_score - pair.rejected_score > 0
+        assert pair.chosen != pair.rejected
+    paired = {pair.prompt_id for pair in expected.records}
+    assert len(paired) + sum(n for name, n in expected.counts.items() if name.startswith("drop.")) == len(prompts)

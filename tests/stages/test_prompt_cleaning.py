@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfreward.languages import LanguageCode
 from selfreward.stages.prompt_cleaning import clean
 
 RAW_OUTPUTS = Path(__file__).parents[2].parent / "shared" / "data" / "generated_prompts_7b.jsonl"
@@ -121,6 +122,9 @@ def test_bold_markers_go() -> None:
         "<|im_end|>\n<|im_start|>assistant\nLeaves fall.",
         "</s>[INST] Write a haiku. [/INST]",
         "\n\nGood luck!",
+        "\nLeaves fall down in the wind",
+        "\n\nAlso, what is the capital of France?",
+        "\n\nAdditionally, could you please check this spreadsheet and let me know what is wrong with the sums?",
     ],
 )
 def test_all_from_the_first_foreign_part_on_goes(tail: str) -> None:
@@ -139,6 +143,8 @@ def test_all_from_the_first_foreign_part_on_goes(tail: str) -> None:
         "I cannot create visual content.",
         "As an AI language model, I have no opinion.",
         "Sure! What would you like to know?",
+        "Could you please clarify which code you mean?",
+        'Can you provide more context about the "code" you mention? What does it do?',
         "Here are some ideas for your garden:\n\n1. Roses\n2. Tulips",
         "Here's a possible solution:\n\nTask: Explain vacuum energy\n\n1. Vacuum energy is energy.",
         "Ann: How are you?\n\nBob: Fine.\n\nAnn: Good.",
@@ -170,6 +176,10 @@ def test_nothing_remains_of_an_output_without_a_task(raw: str) -> None:
         "Write a task list for a wedding.",
         "I can't sleep at night. What should I do?",
         "3D printers are popular. Why?",
+        "You are a guide. You have:\n\n* maps\n* keys\n\nWhat does a good guide do with keys?",
+        "Explain what a lease is.\n\nAlso, how does a lease differ from a loan?",
+        "What is the symbol of iron?\nAlso, what is its melting point?",
+        "What does an IP address do?\n\nAdditionally, why do IP addresses change?",
         '"Hamlet" or "Macbeth": which is the better play?',
         "Here's a list of languages: C, Java. Your task is to rank them.",
         "Write f(x) = 2**3 and g(x) = x**2 as a product.",
@@ -178,6 +188,53 @@ def test_nothing_remains_of_an_output_without_a_task(raw: str) -> None:
 )
 def test_a_clean_task_stays_as_it_is(task: str) -> None:
     assert clean(task) == task
+
+
+@pytest.mark.parametrize(
+    ("language", "task", "raw"),
+    [
+        ("de", "Schreibe ein Gedicht.", "Aufgabe 10: Schreibe ein Gedicht.\n\nAufgabe 11: Nenne drei Tiere."),
+        ("de", "Schreibe ein Gedicht.", "**Aufgabe 10**\nSchreibe ein Gedicht.\n\nAntwort:\nDer Herbst ist da."),
+        ("de", "Wie heißt du?", "Frage: Wie heißt du? (Antwort: Anna)"),
+        ("de", "Schreibe ein Gedicht\nüber den Herbst.", "Schreibe ein Gedicht\nüber den Herbst.\nHinweis: kurz"),
+        ("de", "Schreibe ein Gedicht.", "Schreibe ein Gedicht.\n\nDer Herbst ist da,\ndie Blätter fallen."),
+        ("de", "Übersetze:\n\n„Guten Tag“", 'Task 3: Übersetze:\n\n„Guten Tag“\n"Good day"'),
+        ("de", "Beschreibe die Antwort: Warum ist sie falsch?", "Beschreibe die Antwort: Warum ist sie falsch?"),
+        ("zh", "写一首关于秋天的诗。", "任务10：写一首关于秋天的诗。\n\n任务11：翻译这句话。"),
+        ("zh", "写一首关于秋天的诗。", "【任务十】写一首关于秋天的诗。\n秋叶落下。"),
+        ("zh", "法国的首都是哪里？", "问题：法国的首都是哪里？答案：巴黎"),
+        ("zh", "法国的首都是哪里？", "法国的首都是哪里？\n\n**参考答案：**\n巴黎"),
+        ("zh", "把下面的句子翻译成英语：\n\n「你好」", "把下面的句子翻译成英语：\n\n「你好」\n“Hello”"),
+        ("zh", "请介绍北京。", "请介绍北京。下面是一些要点："),
+        ("ja", "秋の詩を書いてください。", "課題10：秋の詩を書いてください。\n\n回答：秋の空"),
+        ("ar", "اكتب قصيدة عن الخريف.", "المهمة 10: اكتب قصيدة عن الخريف.\n\nالإجابة: الأوراق تسقط."),
+        ("ar", "ما هي عاصمة فرنسا؟", "السؤال: ما هي عاصمة فرنسا؟ الجواب: باريس"),
+        ("ru", "Назови три реки.", "Задание № 4: Назови три реки.\nОтвет: Волга, Дон, Обь."),
+        ("any", "Schreibe ein Gedicht.", "Task 10: Schreibe ein Gedicht.\n\nAnswer: Der Herbst ist da."),
+    ],
+)
+def test_labels_of_other_languages(language: LanguageCode, task: str, raw: str) -> None:
+    assert clean(raw, language) == task
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [*"任务问题：答案。", "\n", "Aufgabe 9:", "Antwort:", "„", "“", "**", "- ", "1. ", "سؤال:", "؟"]
+        )
+    ),
+    st.sampled_from(["de", "zh", "ar", "any"]),
+)
+def test_cleaning_twice_changes_nothing_in_any_language(parts: list[str], language: LanguageCode) -> None:
+    cleaned = clean("".join(parts), language)
+    assert clean(cleaned, language) == cleaned
+
+
+def test_escapes_in_names_go() -> None:
+    assert (
+        clean(r"Explain the column order\_items and the path C:\_x.")
+        == r"Explain the column order_items and the path C:\_x."
+    )
 
 
 def test_an_answer_behind_announced_material_goes() -> None:

@@ -45,7 +45,9 @@ def writer(
 ) -> PromptWriter:
     settings = PromptsConfig.model_validate({"count": 12, **config})
     rows = seeds() if seed_rows is None else seed_rows
-    return PromptWriter(settings, load_prompt_template("self_instruct"), rows, taken, engine, "M1", 1, seed=3)
+    return PromptWriter(
+        settings, load_prompt_template("self_instruct"), rows, taken, engine, engine.chat, "M1", 1, seed=3
+    )
 
 
 def everything(shards: Sequence[Shard[Prompt]]) -> list[Prompt]:

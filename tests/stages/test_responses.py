@@ -18,7 +18,8 @@ def prompts(*texts: str) -> list[Prompt]:
 
 
 def answer(engine: Any, asked: list[Prompt], **config: Any) -> Shard[Response]:
-    return generate_responses(asked, ResponsesConfig.model_validate(config), engine, "M1", TAGS, 11)
+    settings = ResponsesConfig.model_validate(config)
+    return engine.finish(generate_responses(asked, settings, engine.chat, "M1", TAGS, 11))
 
 
 @pytest.mark.parametrize(

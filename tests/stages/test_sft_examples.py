@@ -69,6 +69,30 @@ def test_of_several_turns_only_the_last_is_learned(chat: Chat) -> None:
     assert "First.<|im_end|>" in chat.tokenizer.decode(example.input_ids[: example.response_start])
 
 
+def test_a_system_prompt_and_all_turns_are_kept(chat: Chat) -> None:
+    """Loss on the last assistant turn alone: the turns before it may be another model's."""
+    texts = (
+        ("system", "Be brief."),
+        ("user", "Hi"),
+        ("assistant", "Hello."),
+        ("user", "Bye"),
+        ("assistant", "See you."),
+    )
+    messages = tuple(Message.model_validate({"role": role, "content": text}) for role, text in texts)
+    (example,) = build(chat, IFTSeed(id="ift-talk", messages=messages, line=1)).records
+    assert example.messages == messages
+    assert list(example.input_ids[: example.response_start]) == chat.encode([messages[:-1]])[0]
+    text = chat.tokenizer.decode(example.input_ids)
+    places = [text.index(f"<|im_start|>{role}\n{words}<|im_end|>") for role, words in texts]
+    assert places == sorted(places)
+    assert learned(chat, example) == "See you.<|im_end|>"
+
+
+def test_a_score_without_reasons_teaches_the_verdict_alone(chat: Chat) -> None:
+    (example,) = build(chat, eft(3).model_copy(update={"rationale": ""})).records
+    assert learned(chat, example) == "Score: 3<|im_end|>"
+
+
 @pytest.mark.parametrize("score", range(6))
 def test_an_expected_judge_is_taught_the_very_tokens_it_is_asked(chat: Chat, score: int) -> None:
     (example,) = build(chat, eft(score)).records

@@ -1,9 +1,10 @@
+import gc
 from pathlib import Path
 
 import pytest
 
 from selfreward.errors import StoreError
-from selfreward.records import Example, Judgment, Message, PreferencePair, Prompt, Response
+from selfreward.records import AspectScore, Example, Judgment, Message, PreferencePair, Prompt, Response
 from selfreward.storage.tables import read_table, schema_of, write_table
 
 JUDGMENTS = [
@@ -15,6 +16,7 @@ JUDGMENTS = [
         rubric="x@1",
         sample=0,
         score=None if n else 0.1 + 0.2,
+        aspects=None if n else (AspectScore(name="honest", score=0.5), AspectScore(name="kind", score=0.1)),
         raw="é\u202e\x00",
         distribution=None if n else (0.25, 0.75),
         prompt_tokens=3,
@@ -67,3 +69,4 @@ def test_a_file_of_other_records_is_refused(tmp_path: Path) -> None:
     (tmp_path / "b.parquet").write_bytes(b"junk")
     with pytest.raises(StoreError, match=r"b\.parquet"):
         read_table(tmp_path / "b.parquet", Judgment)
+    assert gc.isenabled()

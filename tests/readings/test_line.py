@@ -1,14 +1,21 @@
 """Reading a score from what judges really write."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfreward.judges.verdict import read_score, verdict_line
-from selfreward.templates import Scale
+from selfreward.readings.line import LineVerdict
+from selfreward.readings.scale import Scale
 
 FIVE = Scale(min=0, max=5)
-VERDICT = "Score: {{ score }}"
+SCORE = LineVerdict(line="Score: {{ score }}")
+
+
+def read(text: str, scale: Scale = FIVE, verdict: LineVerdict = SCORE, cut_off: bool = False) -> float | None:
+    return verdict.read(text, scale, None, cut_off)
+
 
 READ: list[tuple[str, float | None]] = [
     # plain, and with Markdown
@@ -135,9 +142,10 @@ READ: list[tuple[str, float | None]] = [
     ("Score: 0-5", None),
     ("Score: 4,5", None),
     ("Score: 1,000", None),
-    ("Score: 1 + 1 + 1 = 3", None),
+    ("Score: 1 + 1 + 1 = 3", 3),
     ("Score: 1+1", None),
-    ("Score: 1 (relevance) + 1 (coverage) = 2", None),
+    ("Score: 1 (relevance) + 1 (coverage) = 2", 2),
+    ("Score: 1 + 1 + 1 = 4", None),
     ("Score: 1.2.3", None),
     ("Score: 4/5/6", None),
     # a list under a heading is no verdict
@@ -148,7 +156,7 @@ READ: list[tuple[str, float | None]] = [
 
 @pytest.mark.parametrize(("text", "score"), READ)
 def test_read_score(text: str, score: float | None) -> None:
-    assert read_score(text, VERDICT, FIVE) == score
+    assert read(text) == score
 
 
 def test_the_table_is_long_enough() -> None:
@@ -169,7 +177,7 @@ def test_the_table_is_long_enough() -> None:
     ],
 )
 def test_other_scales(text: str, scale: Scale, score: float | None) -> None:
-    assert read_score(text, VERDICT, scale) == score
+    assert read(text, scale) == score
 
 
 @pytest.mark.parametrize(
@@ -184,19 +192,19 @@ def test_other_scales(text: str, scale: Scale, score: float | None) -> None:
     ],
 )
 def test_a_rubric_has_its_own_label(text: str, verdict: str, score: float | None) -> None:
-    assert read_score(text, verdict, FIVE) == score
+    assert read(text, verdict=LineVerdict(line=verdict)) == score
 
 
 @given(st.integers(0, 5), st.text(max_size=30))
 def test_a_verdict_line_is_read_after_anything(score: int, before: str) -> None:
-    assert read_score(f"{before}\n{verdict_line(VERDICT, score)}", VERDICT, FIVE) == score
+    assert read(f"{before}\n{SCORE.write({None: score}, FIVE)}") == score
 
 
 @pytest.mark.parametrize(
     ("score", "line"), [(4, "Score: 4"), (4.0, "Score: 4"), (0.0, "Score: 0"), (3.5, "Score: 3.5")]
 )
-def test_verdict_line(score: float, line: str) -> None:
-    assert verdict_line(VERDICT, score) == line
+def test_write(score: float, line: str) -> None:
+    assert SCORE.write({None: score}, FIVE) == line
 
 
 PIECES = [
@@ -227,7 +235,7 @@ PIECES += [".", ",", "%", "to", "or", "out of", "٤", "４", "_", "points", "1."
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=2), max_size=20).map("".join), st.integers(0, 3))
 def test_a_score_is_on_the_scale_or_none(text: str, lowest: int) -> None:
     scale = Scale(min=lowest, max=5)
-    score = read_score(text, VERDICT, scale)
+    score = read(text, scale)
     assert score is None or scale.min <= score <= scale.max
 
 
@@ -238,5 +246,34 @@ def test_long_texts_are_read_at_once() -> None:
         "Score" * 50_000,
         "Score:" + " " * 100_000,
         "Score: 4" + " " * 100_000 + "x",
+        "Score:" * 20_000,
+        '"Score: 5" ' * 20_000,
+        "Score: 1" + " + 1" * 50_000,
     ):
-        assert read_score(text, VERDICT, FIVE) in (None, 4)
+        assert read(text) in (None, 4, 5)
+
+
+def test_words_are_scores_where_the_rubric_has_them() -> None:
+    checks = LineVerdict(line="On topic: {{ score }}", words=("no", "yes"))
+    two = Scale(min=0, max=1)
+    assert [checks.write({None: score}, two) for score in (0, 1, 0.5)] == [
+        "On topic: no",
+        "On topic: yes",
+        "On topic: 0.5",
+    ]
+    for text, score in [("yes", 1), ("**No**, it is not.", 0), ("1", 1), ("no idea", None), ("not sure", None)]:
+        assert read(f"On topic: {text}", two, checks) == score
+    assert read("On topic: yes and no", two, checks) is None
+
+
+@pytest.mark.parametrize(
+    ("verdict", "aspects", "message"),
+    [
+        (LineVerdict(line="Score: {{ score }}", words=("no", "yes")), (), "2 words for the 6 scores"),
+        (LineVerdict(line="Score: {{ score }}"), ("honest",), "has {{ aspect }} where the rubric names aspects"),
+        (LineVerdict(line="{{ aspect }}: {{ score }}"), (), "and only there"),
+    ],
+)
+def test_a_line_that_does_not_fit_its_rubric_is_refused(verdict: LineVerdict, aspects: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        verdict.fits(FIVE, aspects)

@@ -1,0 +1,186 @@
+"""Ranked responses put to a judge. Judgments are stored as they come, for they are what takes long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from selfreward.config import RunConfig
+from selfreward.engines import ResolvedEngine, resolve_engine
+from selfreward.engines.chat import Chat
+from selfreward.engines.loading import ModelConfig
+from selfreward.engines.protocol import Asking, EngineRoom
+from selfreward.engines.server import ServerConfig
+from selfreward.errors import StoreError
+from selfreward.judges import build_judge
+from selfreward.judges.fitting import check_fits
+from selfreward.judges.protocol import Candidate, Listener
+from selfreward.models import resolve_model
+from selfreward.progress import Reporter
+from selfreward.records import Judgment, Ranked, derive_seed, key_settings
+from selfreward.session import over
+from selfreward.stages.judging import VERSION
+from selfreward.stages.shard import Shard
+from selfreward.storage.durable import read_sealed, storing, value_hash
+from selfreward.storage.iteration import MANIFEST, IterationStore, StageKey, check_file
+from selfreward.storage.manifest import Manifest
+from selfreward.storage.run import RunStore
+
+_RESPONSES_A_SAVE = 16
+"""What a crash can lose: minutes on a CPU; engines that batch across asks have several under way."""
+_NAME = "judgments"
+
+
+@dataclass(frozen=True)
+class Who:
+    """The model that judges, and what it answers through."""
+
+    config: RunConfig
+    """Its rubric, its method and its seed count here."""
+    model: ModelConfig
+    engine: ResolvedEngine
+    label: str
+    adapter: Path | None = None
+    digest: str = "root"
+    """Hash of the adapter."""
+    setting: str = "engine"
+    """Where its engine is set, for messages."""
+
+    @property
+    def chat(self) -> Chat | None:
+        """Tokenizer and template; None where only an endpoint knows them. Loads no weights."""
+        return self.engine.chat_of(self.model)
+
+
+def named_model(config: RunConfig) -> Who:
+    """The model that a recipe names: its judge, else its root model."""
+    judge = config.judge.model
+    if judge is None:
+        return Who(config, config.model, resolve_engine(config.engine), config.model.name)
+    plain = ModelConfig(**{name: getattr(judge, name) for name in ModelConfig.model_fields})
+    setting = "judge.model.engine" if judge.engine else "engine"
+    return Who(config, plain, resolve_engine(judge.engine or config.engine), judge.name, setting=setting)
+
+
+def model_of_run(run: RunStore, t: int | None, config: RunConfig) -> Who:
+    """M_t of a run, the last one where ``t`` is not said.
+
+    Raises:
+        StoreError: the run has not trained it, or its root model is not what it was.
+    """
+    trained = {k + 1: run.iteration(k) for k in run.iterations() if _gives_a_model(run.iteration(k))}
+    t = max(trained, default=0) if t is None else t
+    if t and t not in trained:
+        has = ", ".join(f"M{k}" for k in (0, *sorted(trained)))
+        raise StoreError(f"{run.path}: has no M{t}; it has {has}. Name one with -i, or go on with the run first")
+    who = Who(config, config.model, resolve_engine(config.engine), f"M{t} of {run.path.name}")
+    if t == 0:
+        return who
+    it = trained[t]
+    root = resolve_model(config.model.name, config.model.revision)
+    if it.manifest.model["fingerprint"] != root.fingerprint:
+        raise StoreError(f"{it.path}: its adapter belongs to another root model than {config.model.name} as it is now")
+    entry = it.stage("adapter")
+    if entry is None:  # M1 is M0 where SFT was left out
+        return who
+    for file in entry.files:
+        check_file(it.path, file)
+    return Who(config, config.model, who.engine, who.label, it.path / "adapter", entry.digest)
+
+
+def _gives_a_model(it: IterationStore) -> bool:
+    entry = it.stage("adapter")
+    return it.manifest.finished if entry is None else entry.finished
+
+
+def judged(who: Who, rows: Sequence[Ranked], work: Path, reporter: Reporter) -> list[Judgment]:
+    """All judgments of the responses, in their order; what ``work`` has of an earlier try is not asked again.
+
+    Raises:
+        SelfRewardError: the engine or its model cannot judge in this way, or it cannot go on.
+    """
+    config = who.config.judge
+    who.engine.check(who.model)
+    check_fits(config, who.model.reasoning_tags, who.engine, who.setting, who.chat)
+    with _locked(work):
+        key = _key(who, rows)
+        it = _store(work, key)
+        if not it.begin(_NAME, key).finished:
+            _judge(who, rows, it, reporter)
+            it.finish(_NAME)
+        return list(it.stored(_NAME, Judgment).records())
+
+
+def _judge(who: Who, rows: Sequence[Ranked], it: IterationStore, reporter: Reporter) -> None:
+    judge = build_judge(who.config.judge, who.model.reasoning_tags)
+    engine = who.engine.open(who.model, EngineRoom(it.path.parent / "engine", say=reporter.say))
+
+    def verdicts(part: Sequence[Ranked], start: int) -> Asking[Shard[Judgment]]:
+        asked = [Candidate(r.prompt_id, r.id, r.prompt or "", r.response) for r in part]
+        seed = derive_seed(who.config.seed, "build-eft", start)
+        found = yield from judge.judge(asked, Listener(engine.chat, engine.context), who.label, seed)
+        return Shard(found, len(part))
+
+    stored = it.stored(_NAME, Judgment)
+    done = stored.entry.inputs_done
+    if done:
+        reporter.say(f"{done} of {len(rows)} responses were judged before; going on after them")
+    try:
+        if who.adapter:
+            engine.use(who.adapter)
+        with reporter.stage(f"judging by {who.label}", len(rows), done) as advance:
+            clock = time.monotonic()
+            for shard in over(rows, _RESPONSES_A_SAVE, verdicts, lambda: engine)(stored):
+                now = time.monotonic()
+                it.add_shard(_NAME, shard, Judgment, seconds=now - clock)
+                clock = now
+                advance(it.manifest.stages[_NAME].inputs_done)
+    finally:
+        engine.close()
+
+
+def _key(who: Who, rows: Sequence[Ranked]) -> StageKey:
+    config = who.config
+    chat = who.chat
+    endpoint = isinstance(who.engine, ServerConfig)
+    return StageKey(
+        version=VERSION,
+        settings={
+            "seed": config.seed,
+            "judge": key_settings(config.judge),
+            "engine": key_settings(who.engine),
+            "reasoning_tags": list(who.model.reasoning_tags),
+        },
+        inputs={
+            "model": who.model.name if endpoint else resolve_model(who.model.name, who.model.revision).fingerprint,
+            "adapter": who.digest,
+            "chat template": chat.fingerprint if chat else "none",
+            "judge.rubric": config.judge.load_rubric().hash,
+            "responses": value_hash([[r.id, r.prompt, r.response] for r in rows]),
+        },
+    )
+
+
+def _store(work: Path, key: StageKey) -> IterationStore:
+    """Of a directory named by the key, so that judgments of other settings are never mixed in."""
+    path = work / value_hash([key.version, dict(key.settings), dict(key.inputs)])[:16]
+    if (path / MANIFEST).exists():
+        return IterationStore(path, Manifest.model_validate(read_sealed(path / MANIFEST)), inherited=False)
+    nothing = Manifest(iteration=0, parent=None, config={}, model={}, templates={}, environment={})
+    return IterationStore(path, nothing, inherited=False)
+
+
+@contextmanager
+def _locked(work: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    with storing(work):
+        work.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(work / ".lock", timeout=0.5):
+            yield
+    except Timeout as error:
+        raise StoreError(f"{work}: another process is building this file; wait for it, or give another -o") from error

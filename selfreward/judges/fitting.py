@@ -1,0 +1,25 @@
+"""Whether an engine and its model can judge as a recipe asks."""
+
+from selfreward.engines import ResolvedEngine
+from selfreward.engines.chat import Chat
+from selfreward.errors import EngineError
+from selfreward.judges import JudgeConfig, build_judge
+
+
+def check_fits(
+    config: JudgeConfig, tags: tuple[str, str], engine: ResolvedEngine, setting: str, chat: Chat | None
+) -> None:
+    """Needs no weights. ``setting`` is where the engine is set; ``chat`` is None where only an endpoint knows it.
+
+    Raises:
+        EngineError: the engine lacks something, or the rubric's scores are no tokens of its model.
+    """
+    judge = build_judge(config, tags)
+    lacking = sorted(judge.needs - engine.capabilities())
+    if lacking:
+        raise EngineError(
+            f"judge.method.type={config.method.type} needs an engine with {', '.join(lacking)}, which "
+            f"{setting}.type={engine.type} has not; use judge.method.type=sampled, or another engine"
+        )
+    if chat is not None:
+        judge.check(chat)
