@@ -18,7 +18,7 @@ _LESS = [
     "sft.max_tokens=1500",
     "prompts.count=6",
     "responses.n=3",
-    "responses.max_tokens=64",
+    "responses.max_tokens=128",
     "pairs.min_margin=0.0",
     "dpo.epochs=4",
 ]
