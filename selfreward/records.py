@@ -6,6 +6,7 @@ hold no times, so that two equal runs give equal bytes.
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -19,8 +20,14 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+@dataclass(frozen=True)
 class NotInKey:
-    """Marks a setting that does not change what a stage makes: ``Annotated[int, NotInKey]``."""
+    """Marks a setting that does not change what a stage makes: ``Annotated[int, NotInKey]``.
+
+    Of a mapping it may be some entries only: ``Annotated[dict[str, Any], NotInKey(names)]``.
+    """
+
+    entries: frozenset[str]
 
 
 def key_settings(settings: Frozen) -> dict[str, Any]:
@@ -28,9 +35,13 @@ def key_settings(settings: Frozen) -> dict[str, Any]:
     plain = settings.model_dump(mode="json")
     key = {}
     for name, field_info in type(settings).model_fields.items():
-        if NotInKey not in field_info.metadata:
-            value = getattr(settings, name)
-            key[name] = key_settings(value) if isinstance(value, Frozen) else plain[name]
+        if NotInKey in field_info.metadata:
+            continue
+        value = getattr(settings, name)
+        key[name] = key_settings(value) if isinstance(value, Frozen) else plain[name]
+        for mark in field_info.metadata:
+            if isinstance(mark, NotInKey):
+                key[name] = {entry: found for entry, found in plain[name].items() if entry not in mark.entries}
     return key
 
 

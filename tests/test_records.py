@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from selfreward.engines.transformers import TransformersConfig
 from selfreward.judges import JudgeConfig
@@ -27,6 +27,8 @@ class Outer(Frozen):
     """Kept."""
     place: Annotated[Inner, NotInKey] = Inner()
     """Dropped whole."""
+    further: Annotated[dict[str, int], NotInKey(frozenset({"speed"}))] = Field(default_factory=dict)
+    """Dropped in part."""
 
 
 def test_stored_ids_and_seeds_stay_what_they_are() -> None:
@@ -52,8 +54,10 @@ def test_a_seed_has_31_bits(run_seed: int, place: list[int | str]) -> None:
 
 
 def test_a_key_drops_what_changes_no_output_however_deep() -> None:
-    assert key_settings(Outer()) == {"inner": {"acts": 1}, "kept": [1, 2]}
+    assert key_settings(Outer()) == {"inner": {"acts": 1}, "kept": [1, 2], "further": {}}
     assert key_settings(Outer(inner=Inner(speeds=5), place=Inner(acts=9))) == key_settings(Outer())
+    assert key_settings(Outer(further={"speed": 2})) == key_settings(Outer())
+    assert key_settings(Outer(further={"speed": 2, "width": 1}))["further"] == {"width": 1}
     assert key_settings(Outer(inner=Inner(acts=2))) != key_settings(Outer())
 
 

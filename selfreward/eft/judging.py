@@ -103,7 +103,7 @@ def judged(who: Who, rows: Sequence[Ranked], work: Path, reporter: Reporter) -> 
         SelfRewardError: the engine or its model cannot judge in this way, or it cannot go on.
     """
     config = who.config.judge
-    who.engine.check(who.model)
+    who.engine.check(who.model, who.setting)
     check_fits(config, who.model.reasoning_tags, who.engine, who.setting, who.chat)
     with _locked(work):
         key = _key(who, rows)

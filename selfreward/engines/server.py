@@ -97,15 +97,15 @@ class ServerConfig(Frozen):
             return frozenset({"json_schema"})
         return frozenset({"prefill", "next_token", "json_schema"})
 
-    def check(self, model: ModelConfig) -> None:
+    def check(self, model: ModelConfig, setting: str = "engine") -> None:
         """See to it that the endpoint is there, takes the key and serves the model, before hours of work.
 
         Raises:
             EngineError: it is not, or does not.
             ModelError: the tokenizer cannot be loaded.
         """
-        self._check_model(model)
-        address, api = self.address(), self.api_of(model)
+        self._check_model(model, setting)
+        address, api = self.address(setting), self.api_of(model)
         soon = replace(address, retries=min(address.retries, _TRIES_TO_LOOK))
         call_once(Endpoint(soon, _say_nothing), lambda endpoint: _see_that_it_serves(endpoint, model.name, api))
 
@@ -117,7 +117,7 @@ class ServerConfig(Frozen):
 
     def open(self, model: ModelConfig, room: EngineRoom, sleep: Sleep = asyncio.sleep) -> Engine:
         """An engine that asks the endpoint."""
-        address, api = self.address(), self.api_of(model)
+        address, api = self.address(room.setting), self.api_of(model)
 
         def call(say: Say) -> Endpoint:
             return Endpoint(address, say, sleep)
@@ -132,19 +132,20 @@ class ServerConfig(Frozen):
         chat = self.chat_of(model)
         return ChatApi(model) if chat is None else CompletionsApi(model, chat)
 
-    def address(self) -> Address:
-        """The endpoint's, with the key.
+    def address(self, setting: str = "engine") -> Address:
+        """The endpoint's, with the key; ``setting`` is where the engine is set.
 
         Raises:
             EngineError: the environment has none.
         """
-        return Address(self.url, self._key(), self.api_key_env, self.concurrency, self.timeout, self.retries)
+        key = self._key(setting)
+        return Address(self.url, key, self.api_key_env, self.concurrency, self.timeout, self.retries, setting)
 
-    def _key(self) -> SecretStr | None:
+    def _key(self, setting: str) -> SecretStr | None:
         if self.api_key_env is None:
             return None
         key = os.environ.get(self.api_key_env, "").strip()
-        where = f"engine.api_key_env: the environment variable {self.api_key_env}"
+        where = f"{setting}.api_key_env: the environment variable {self.api_key_env}"
         if not key:
             raise EngineError(f"{where} is not set; put the key for {self.url} into it")
         if not key.isascii() or not key.isprintable() or " " in key:
@@ -153,14 +154,19 @@ class ServerConfig(Frozen):
             )
         return SecretStr(key)
 
-    def _check_model(self, model: ModelConfig) -> None:
+    def _check_model(self, model: ModelConfig, setting: str) -> None:
         if self.api == "chat":
             for name in ("revision", "chat_template"):
                 if getattr(model, name) is not None:
                     raise EngineError(
-                        f"model.{name} has no effect with engine.api=chat, where the endpoint has its own model and "
-                        "template; leave it out, or use engine.api=completions"
+                        f"{_model_of(setting)}.{name} has no effect with {setting}.api=chat, where the endpoint has "
+                        f"its own model and template; leave it out, or use {setting}.api=completions"
                     )
+
+
+def _model_of(engine: str) -> str:
+    """Where the model of an engine is set."""
+    return engine.removesuffix(".engine") if engine.endswith(".engine") else "model"
 
 
 async def _see_that_it_serves(endpoint: Endpoint, name: str, api: Api) -> None:

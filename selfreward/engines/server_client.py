@@ -56,6 +56,8 @@ class Address:
     concurrency: int
     timeout: float
     retries: int
+    setting: str = "engine"
+    """Where the recipe says all this; errors name it."""
 
 
 class Endpoint:
@@ -99,8 +101,8 @@ class Endpoint:
         """What a user is told of an answer that is none."""
         return EngineError(
             f"{self._address.url}: the endpoint answered what is no answer of an OpenAI-compatible one: "
-            f"{self._quoted(found)!r}; see that engine.url is the base that /chat/completions stands under, such as "
-            "http://127.0.0.1:8000/v1"
+            f"{self._quoted(found)!r}; see that {self._address.setting}.url is the base that "
+            "/chat/completions stands under, such as http://127.0.0.1:8000/v1"
         )
 
     async def close(self) -> None:
@@ -131,7 +133,7 @@ class Endpoint:
             async with asyncio.timeout(self._address.timeout):
                 response = await self._client.request(method, f"{self._address.url}/{path}", content=content)
         except (TimeoutError, httpx2.ReadTimeout):
-            return None, f"no answer within {self._address.timeout:g} s (engine.timeout)"
+            return None, f"no answer within {self._address.timeout:g} s ({self._address.setting}.timeout)"
         except httpx2.RequestError as error:
             return None, self._quoted(f"{type(error).__name__}: {error}").rstrip(": ")
         return response, f"HTTP {response.status_code}: {self._words(response)}"
@@ -171,20 +173,23 @@ class Endpoint:
             why = f"it asks to be left alone for {asked_for:.0f} s ({cause})"
         else:
             why = f"{tries} tries failed, the last one with {cause}"
+        setting = self._address.setting
         return EngineError(
-            f"{self._address.url}: {why}. Finished work is kept: see that the endpoint runs and engine.url is right, "
-            "and run the same command again; a higher engine.retries or a lower engine.concurrency may help"
+            f"{self._address.url}: {why}. Finished work is kept; see that the endpoint runs and "
+            f"{setting}.url is right, and run the same command again; a higher "
+            f"{setting}.retries or a lower {setting}.concurrency may help"
         )
 
     def _way_out(self, status: int) -> str:
+        setting = self._address.setting
         if status in (401, 403):
             if self._address.key_name is None:
-                return "; name the environment variable that holds its key with engine.api_key_env"
+                return f"; name the environment variable that holds its key with {setting}.api_key_env"
             return f"; see that the environment variable {self._address.key_name} holds a key for this endpoint"
         if status == 404:
-            return "; see that it serves a model of that name, and that engine.url is right (most end in /v1)"
+            return f"; see that it serves a model of that name, and that {setting}.url is right (most end in /v1)"
         if 300 <= status < 400:
-            return "; a key is not taken to another place: set engine.url to where the endpoint really is"
+            return f"; a key is not taken to another place: set {setting}.url to where the endpoint really is"
         return ""
 
     def _say_once(self, cause: str) -> None:

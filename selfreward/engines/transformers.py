@@ -52,7 +52,7 @@ class TransformersConfig(Frozen):
         """What engines of this kind can do."""
         return frozenset({"adapters", "prefill", "next_token"})
 
-    def check(self, model: ModelConfig) -> None:
+    def check(self, model: ModelConfig, setting: str = "engine") -> None:
         """It needs nothing that is not installed."""
 
     def chat_of(self, model: ModelConfig) -> Chat | None:
@@ -61,7 +61,7 @@ class TransformersConfig(Frozen):
 
     def open(self, model: ModelConfig, room: EngineRoom) -> Engine:
         """An engine that answers as the root model until it is told to use an adapter."""
-        return TransformersEngine(model, self)
+        return TransformersEngine(model, self, room.setting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,8 @@ class _Prefix:
 class TransformersEngine:
     """Answers one ask after the other, in batches formed by length within each. Loads when it is first asked."""
 
-    def __init__(self, model: ModelConfig, config: TransformersConfig) -> None:
+    def __init__(self, model: ModelConfig, config: TransformersConfig, setting: str = "engine") -> None:
+        self._setting = setting
         self.chat = load_chat(model)
         self.context = context_length(model, config.max_model_len)
         self._transcriber = Transcriber(self.chat, model.reasoning_tags, eos_ids(model, self.chat))
@@ -167,7 +168,7 @@ class TransformersEngine:
 
         for batch in _even_batches(fitting, encoded, self._config.judge_batch_size):
             ids, mask = self._pad([encoded[i] for i in batch], len(prefix.ids))
-            with torch.inference_mode(), _memory_for("judge_batch_size", ids):
+            with torch.inference_mode(), _memory_for(f"{self._setting}.judge_batch_size", ids):
                 positions = (mask.cumsum(-1) - 1).clamp(min=0)
                 logits = self._model(
                     input_ids=ids[:, len(prefix.ids) :],
@@ -190,7 +191,7 @@ class TransformersEngine:
         with (
             torch.inference_mode(),
             torch.random.fork_rng(devices=self._rng_devices()),
-            _memory_for("batch_size", ids, sampling.max_tokens),
+            _memory_for(f"{self._setting}.batch_size", ids, sampling.max_tokens),
         ):
             torch.manual_seed(seed)
             out = self._model.generate(
@@ -249,7 +250,7 @@ class TransformersEngine:
         import torch
 
         ids = torch.tensor([prefix], device=self._model.device)
-        with torch.inference_mode(), _memory_for("batch_size", ids):
+        with torch.inference_mode(), _memory_for(f"{self._setting}.batch_size", ids):
             cache: Cache = self._model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
         return cache
 
@@ -286,7 +287,7 @@ def _memory_for(setting: str, ids: torch.Tensor, new_tokens: int = 0) -> Iterato
         rows, length = ids.shape
         raise EngineError(
             f"out of memory with {rows} sequences of up to {length + new_tokens} tokens; run the same command again "
-            f"with --set engine.{setting}={max(1, rows // 2)} (finished work is kept)"
+            f"with --set {setting}={max(1, rows // 2)} (finished work is kept)"
         ) from error
 
 

@@ -15,19 +15,20 @@ _OURS = frozenset(
 """Arguments that follow from other settings."""
 
 
-def main(names: list[str]) -> int:
-    """Say which of the names vLLM does not have, or are not for ``extra``; the exit code."""
+def main(arguments: list[str]) -> int:
+    """``SETTING NAME …``: say which of the names vLLM does not have, or are not for ``extra``; the exit code."""
     from vllm import EngineArgs
 
+    setting, *names = arguments
     known = {field.name for field in fields(EngineArgs)}
     for name in names:
         if name in _OURS:
-            print(f"engine.extra.{name}: follows from other settings; see docs/settings.md")
+            print(f"{setting}.extra.{name}: follows from other settings; see docs/settings.md")
             return 1
         if name not in known:
             close = difflib.get_close_matches(name, sorted(known), n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
-            print(f"engine.extra.{name}: the vLLM that is installed has no such argument{hint}")
+            print(f"{setting}.extra.{name}: the vLLM that is installed has no such argument{hint}")
             return 1
     return 0
 

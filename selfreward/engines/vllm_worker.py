@@ -42,11 +42,11 @@ class Worker:
         return work
 
     @classmethod
-    def start(cls, directory: Path, environment: Mapping[str, str], start: Start, max_num_seqs: int | None) -> Worker:
-        """A new process that loads the model; what it prints goes to ``vllm.log`` in the directory."""
-        directory.mkdir(parents=True, exist_ok=True)
-        child = Child(_CHILD, directory / "vllm.log", environment)
-        scratch = directory / f".tmp-weights-{child.pid}"  # a name that a run sweeps away after a crash
+    def start(cls, log: Path, environment: Mapping[str, str], start: Start, max_num_seqs: int | None) -> Worker:
+        """A new process that loads the model; what it prints goes to the log."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        child = Child(_CHILD, log, environment)
+        scratch = log.parent / f".tmp-weights-{child.pid}"  # a name that a run sweeps away after a crash
         child.send(replace(start, scratch=str(scratch)))
         return cls(child, scratch, max_num_seqs)
 

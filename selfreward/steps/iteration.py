@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError, StoreError
 from selfreward.judges.fitting import check_fits
 from selfreward.records import Judgment, PreferencePair, Prompt, Response
@@ -26,9 +27,9 @@ def check_model(s: Session) -> None:
     s.engine_config.check(s.model)
     judge, writer = s.config.judge.model, s.config.prompts.model
     if writer is not None:
-        s.engine_config_of(writer).check(writer)
+        s.engine_config_of(writer).check(writer, _engine_of(writer, "prompts.model"))
     if judge is not None:
-        s.engine_config_of(judge).check(judge)
+        s.engine_config_of(judge).check(judge, _engine_of(judge, "judge.model"))
     _check_judge(s)
     wanted = s.config.responses.max_tokens
     if wanted >= s.context:
@@ -41,9 +42,14 @@ def check_model(s: Session) -> None:
 def _check_judge(s: Session) -> None:
     model = s.config.judge.model
     engine = s.engine_config if model is None else s.engine_config_of(model)
-    setting = "engine" if model is None or model.engine is None else "judge.model.engine"
+    setting = "engine" if model is None else _engine_of(model, "judge.model")
     chat = s.chat if model is None else engine.chat_of(model)
     check_fits(s.config.judge, s.config.model.reasoning_tags, engine, setting, chat)
+
+
+def _engine_of(model: FixedModel, setting: str) -> str:
+    """Where the recipe sets what a fixed model answers through."""
+    return "engine" if model.engine is None else f"{setting}.engine"
 
 
 def begin_iteration(s: Session, t: int) -> IterationStore:

@@ -12,10 +12,11 @@ from selfreward.engines import vllm, vllm_worker
 from selfreward.engines.driver import ask, work_through
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Ask, Asking, EngineRoom, NextToken, Request, Sampling
-from selfreward.engines.vllm import VllmConfig, VllmEngine
+from selfreward.engines.vllm import VllmConfig
+from selfreward.engines.vllm_engine import VllmEngine
 from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep, Start
 from selfreward.errors import EngineError
-from selfreward.records import Message, derive_seed
+from selfreward.records import Message, derive_seed, key_settings
 
 Script = Callable[["ScriptedChild", Any], None]
 
@@ -265,6 +266,7 @@ def test_copies_share_the_work_and_one_may_die(open_engine: Open, children: list
     answers = ask(open_engine(data_parallel_size=2, max_num_seqs=8), requests(10), Sampling(max_tokens=4, n=2))
     assert all(len(a.completions) == 2 for a in answers)
     assert [len(child.work) for child in children] == [5, 5, 4]
+    assert [child.log.name for child in children] == ["vllm.log", "vllm-1.log", "vllm.log"]
 
 
 # --- adapters, and memory
@@ -306,6 +308,30 @@ def test_merging_asks_for_another_process(open_engine: Open, children: list[Scri
     assert children[0].ended
     ask(engine, requests(1), Sampling(max_tokens=4))
     assert children[1].messages[0].merge_adapter is True
+
+
+@pytest.mark.parametrize("dead", [True, False])
+def test_an_adapter_that_vllm_cannot_load_is_merged(
+    open_engine: Open, children: list[ScriptedChild], said: list[str], dead: bool
+) -> None:
+    """Known only when vLLM tries: nothing in the adapter's config says so."""
+
+    def cannot_load(child: ScriptedChild, message: Any) -> None:
+        if isinstance(message, list) and not child.messages[0].merge_adapter and child.messages[0].serve.adapter:
+            return child.say(Failed("Call to add_lora method failed: LoRA modules not found", dead))
+        return answers_all(child, message)
+
+    ScriptedChild.script = staticmethod(cannot_load)
+    engine = open_engine(restarts=0)
+    engine.use(Path("one"))
+    assert len(ask(engine, requests(2), Sampling(max_tokens=4))) == 2
+    assert children[0].ended
+    assert children[1].messages[0].merge_adapter is True
+    engine.use(Path("two"))
+    ask(engine, requests(2), Sampling(max_tokens=4))
+    assert [child.messages[0].merge_adapter for child in children] == [False, True, True]
+    assert len(said) == 1
+    assert "LoRA modules not found" in said[0]
 
 
 def test_a_pause_ends_the_processes_and_the_next_ask_starts_others(
@@ -409,6 +435,23 @@ def test_without_vllm_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(vllm.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r"vLLM is not installed here; .*engine\.type=transformers"):
         VllmConfig().check(ModelConfig(name="m"))
+
+
+def test_too_few_gpus_are_said_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(vllm, "vllm_is_installed", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    VllmConfig(tensor_parallel_size=2).check(ModelConfig(name="m"))
+    with pytest.raises(EngineError, match=r"^judge\.model\.engine\.tensor_parallel_size times .* is 4, and 2 GPUs"):
+        VllmConfig(tensor_parallel_size=2, data_parallel_size=2).check(ModelConfig(name="m"), "judge.model.engine")
+
+
+def test_what_only_takes_memory_may_change_while_a_run_goes_on() -> None:
+    plain = key_settings(VllmConfig(extra={"hf_overrides": {}}))
+    spare = {"enforce_eager": True, "cpu_offload_gb": 4}
+    assert key_settings(VllmConfig(extra={"hf_overrides": {}, **spare}, max_num_seqs=3)) == plain
+    assert key_settings(VllmConfig(extra={"kv_cache_dtype": "fp8"})) != key_settings(VllmConfig())
 
 
 @pytest.mark.slow

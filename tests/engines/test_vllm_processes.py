@@ -1,5 +1,7 @@
 """vLLM's real processes on a tiny model: one that is killed, a parent that is killed, and a whole run."""
 
+import json
+import math
 import os
 import signal
 import subprocess
@@ -11,15 +13,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from selfreward.config import load_config
+from selfreward.config import RunConfig, load_config
 from selfreward.engines.driver import work_through
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Answer, Ask, Asking, EngineRoom, Request, Sampling
-from selfreward.engines.vllm import VllmConfig, VllmEngine, vllm_is_installed
+from selfreward.engines.transformers import TransformersConfig
+from selfreward.engines.vllm import VllmConfig, vllm_is_installed
+from selfreward.engines.vllm_engine import VllmEngine
 from selfreward.errors import EngineError
+from selfreward.judges import build_judge
+from selfreward.judges.protocol import Candidate, Listener
 from selfreward.loop import run
-from selfreward.records import Judgment, Message, PreferencePair, Response
+from selfreward.records import Judgment, Message, PreferencePair, Prompt, Response
 from selfreward.storage.events import read_events
+from selfreward.storage.iteration import IterationStore
 from selfreward.storage.verify import verify
 
 pytestmark = [
@@ -36,7 +43,9 @@ import sys
 from pathlib import Path
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Ask, EngineRoom, Request, Sampling
-from selfreward.engines.vllm import VllmConfig, VllmEngine
+from selfreward.engines.transformers import TransformersConfig
+from selfreward.engines.vllm import VllmConfig
+from selfreward.engines.vllm_engine import VllmEngine
 from selfreward.records import Message
 
 engine = VllmEngine(ModelConfig(name=sys.argv[1]), VllmConfig(max_num_seqs=4), EngineRoom(Path(sys.argv[2])))
@@ -134,6 +143,28 @@ def test_nothing_outlives_the_parent(tiny_model: Path, tmp_path: Path, how: sign
     assert_gone(group)
 
 
+def stored_scores(it: IterationStore) -> list[float]:
+    """Of the responses in their order."""
+    found = {j.response_ids[0]: j.score for j in it.stored("judgments", Judgment).records()}
+    return [score for r in it.stored("responses", Response).records() if (score := found[r.id]) is not None]
+
+
+def judged_by_transformers(config: RunConfig, it: IterationStore, adapter: Path | None) -> list[float]:
+    """The same responses' scores, from the transformers engine with the weights that are on disk."""
+    prompts = {p.id: p.text for p in it.stored("prompts", Prompt).records()}
+    candidates = [
+        Candidate(r.prompt_id, r.id, prompts[r.prompt_id], r.text) for r in it.stored("responses", Response).records()
+    ]
+    model = config.judge.model or config.model
+    room = EngineRoom(config.run_dir / "check")
+    engine = TransformersConfig(dtype="float32", max_model_len=1024).open(ModelConfig(name=model.name), room)
+    engine.use(adapter)
+    judge = build_judge(config.judge, model.reasoning_tags)
+    (judgments,) = work_through(engine, [judge.judge(candidates, Listener(engine.chat, engine.context), "", 0)])
+    engine.close()
+    return [j.score for j in judgments if j.score is not None]
+
+
 def test_a_run_of_two_iterations(make_recipe: Callable[..., Path], tmp_path: Path) -> None:
     engine = {"type": "vllm", "max_num_seqs": 8, "max_model_len": 1024}
     config = load_config(make_recipe(tmp_path, engine=engine))
@@ -150,7 +181,25 @@ def test_a_run_of_two_iterations(make_recipe: Callable[..., Path], tmp_path: Pat
         assert all(r.token_ids for r in responses)
         assert all(j.score is not None for j in it.stored("judgments", Judgment).records())
         assert list(it.stored("pairs", PreferencePair).records())
-    adapters = (store.path / "engine" / "vllm.log").read_text(encoding="utf-8")
-    assert adapters.count("selfreward:") == 0, "LoRA adapters are served as they are"
+        adapters = [store.path / f"iter-{n:03d}" / "adapter" for n in range(3)]
+        now, served = adapters.pop(t - 1), stored_scores(it)
+        assert judged_by_transformers(config, it, now) == pytest.approx(served, abs=1e-3)
+        for other in (None, *adapters):
+            assert math.dist(judged_by_transformers(config, it, other), served) > 0.01, "another model's scores"
+    log = (store.path / "engine" / "vllm.log").read_text(encoding="utf-8")
+    assert log.count("selfreward:") == 0, "LoRA adapters are served as they are"
     finished = [e["stage"] for e in read_events(store.path / "events.jsonl") if e["event"] == "stage_finished"]
     assert finished.count("adapter") == 3
+
+
+def test_a_run_that_another_model_judges(make_recipe: Callable[..., Path], builtin_model: Path, tmp_path: Path) -> None:
+    """Each through a vLLM of its own; the memory is one's at a time."""
+    engine = {"type": "vllm", "max_num_seqs": 8, "max_model_len": 1024}
+    recipe = make_recipe(tmp_path, engine=engine, iterations=1)
+    own = {"name": str(builtin_model), "engine": {**engine, "max_num_seqs": 4}}
+    config = load_config(recipe, [f"judge.model={json.dumps(own)}"])
+    store = run(config)
+    it = store.iteration(1)
+    assert {j.model for j in it.stored("judgments", Judgment).records()} == {str(builtin_model)}
+    assert judged_by_transformers(config, it, None) == pytest.approx(stored_scores(it), abs=1e-3)
+    assert {r.model for r in it.stored("responses", Response).records()} == {"M1"}
