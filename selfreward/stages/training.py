@@ -147,7 +147,19 @@ def _load_policy(job: TrainingJob) -> Any:
         lora_dropout=job.lora.dropout,
         target_modules=modules if isinstance(modules, str) else list(modules),
     )
-    return get_peft_model(weights, lora)
+    try:
+        policy: Any = get_peft_model(weights, lora)
+    except ValueError as error:  # no layer of that name, or one that can have no adapter
+        raise TrainingError(f"lora.target_modules: {error}") from error
+    model: Any = policy.get_base_model()
+    for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+        # In many models they are one matrix, which engines would change in both places and training in one.
+        if hasattr(layer, "lora_A"):
+            raise TrainingError(
+                "lora.target_modules names the word embeddings or the output layer, of which an adapter would not "
+                "be trained and served alike; name other layers, or all-linear"
+            )
+    return policy
 
 
 def _train(trainer: Trainer, objective: ObjectiveConfig) -> list[dict[str, float]]:

@@ -103,9 +103,29 @@ def test_a_loss_that_is_not_a_number_stops(job: Callable[..., TrainingJob], tmp_
         train(job(objective, [_example(n) for n in range(4)]), tmp_path / "out", lambda *_: None)
 
 
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        (("q_proj", "no_such_layer"), None),
+        (("no_such_layer",), r"lora\.target_modules: .*no_such_layer"),
+        (("q_proj", "lm_head"), r"lora\.target_modules names the word embeddings or the output layer"),
+        (("embed_tokens",), r"lora\.target_modules names the word embeddings or the output layer"),
+    ],
+)
+def test_layers_that_can_have_no_adapter(
+    job: Callable[..., TrainingJob], tmp_path: Path, modules: tuple[str, ...], message: str | None
+) -> None:
+    wanted = job(SFTConfig(), [_example(0)]).model_copy(update={"lora": LoraConfig(r=2, target_modules=modules)})
+    if message is None:
+        train(wanted, tmp_path / "out", lambda *s: None)
+    else:
+        with pytest.raises(TrainingError, match=message):
+            train(wanted, tmp_path / "out", lambda *s: None)
+
+
 def test_a_process_that_dies_is_named_with_its_last_words(job: Callable[..., TrainingJob], tmp_path: Path) -> None:
-    broken = job(SFTConfig(), [_example(0)]).model_copy(update={"lora": LoraConfig(target_modules=("no_such_layer",))})
-    with pytest.raises(TrainingError, match=r"ended with status 1(.|\n)*training\.log(.|\n)*no_such_layer"):
+    broken = job(SFTConfig(), [_example(10**6)])  # there is no such token
+    with pytest.raises(TrainingError, match=r"ended with status 1(.|\n)*training\.log(.|\n)*index out of range"):
         train(broken, tmp_path / "out", lambda *_: None)
 
 
