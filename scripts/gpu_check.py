@@ -80,7 +80,7 @@ def _measure(options: argparse.Namespace, model: str, deadline: float) -> dict[s
     """Each gets its share of the time that is left."""
     from benchmarks.alone import measure_alone
     from benchmarks.measured import Setting
-    from selfreward.engines.vllm import vllm_is_installed
+    from selfreward.engines.vllm_checks import vllm_is_installed
 
     use_vllm = options.engine == "vllm" or (options.engine == "auto" and vllm_is_installed())
     engine: dict[str, Any] = {"type": "vllm", "max_model_len": 2048}

@@ -131,7 +131,10 @@ def _iteration_row(it: IterationStore) -> IterationRow:
         return None if entry is None else entry.rows
 
     judged = it.stored("judgments", Judgment).paths() if it.stage("judgments") is not None else []
-    mean = [row["mean"] for row in select("SELECT avg(score) AS mean FROM read_parquet($files)", judged)]
+    mean = [
+        row["mean"]
+        for row in select("SELECT avg(score) AS mean FROM read_parquet($files) WHERE len(response_ids) = 1", judged)
+    ]
     training = it.stage("adapter")
     summary = training.summary if training is not None else {}
     return IterationRow(

@@ -132,6 +132,11 @@ PromptTemplate = Template[PromptGenerationFrontMatter]
 class Rubric(Template[RubricFrontMatter]):
     """A judge's rubric: what it is asked, and how its verdict is written and read."""
 
+    @property
+    def response_inputs(self) -> tuple[str, ...]:
+        """Its placeholders for what is judged: one response, or the two that it compares."""
+        return ("response_a", "response_b") if "response_a" in self.front.inputs else ("response",)
+
     def read(self, text: str, cut_off: bool = False) -> Reading:
         """The last verdict in the judge's own words.
 

@@ -142,7 +142,7 @@ def _candidate(
     response: Response, judgments: list[Judgment], pair: PreferencePair | None, rule: PairRuleConfig | None
 ) -> Candidate:
     own = [j for j in judgments if response.id in j.response_ids]
-    scores = [j.score for j in own if j.score is not None]
+    scores = [j.score for j in own if j.score is not None and len(j.response_ids) == 1]
     unusable = usable_responses([response], own, rule.min_readable)[1] if rule else {}
     role: dict[str, Literal["chosen", "rejected"]] = (
         {pair.chosen_id: "chosen", pair.rejected_id: "rejected"} if pair else {}

@@ -19,7 +19,7 @@ from benchmarks.report import table
 from benchmarks.turns import Work, ratio, take_turns
 from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Engine
-from selfreward.engines.vllm import vllm_is_installed
+from selfreward.engines.vllm_checks import vllm_is_installed
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -203,6 +203,26 @@ def test_prompts_from_a_file_and_sampled_judging(make_recipe: Make, tmp_path: Pa
     assert verify(store.path) == []
 
 
+def test_pairwise_judging(make_recipe: Make, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("Describe a walk in the rain.\nName two green things.\n")
+    judge = {"rubric": "pairwise", "method": {"type": "pairwise", "verdict": {"type": "expected", "min_mass": 0.0}}}
+    changes = {"prompts": {"file": str(file)}, "judge": judge, "sft": {"enabled": False}}
+    with pytest.raises(ConfigError, match=r"seeds\.eft: .* judges one response a row"):
+        run(load_config(make_recipe(tmp_path, **changes)))
+    seeds = {"ift": str(find("seeds", "ift.jsonl"))}
+    it = run(load_config(make_recipe(tmp_path, iterations=1, seeds=seeds, **changes))).iteration(1)
+    judgments = list(it.stored("judgments", Judgment).records())
+    strengths = {j.response_ids[0]: j.score for j in judgments if j.method == "pairwise"}
+    assert sum(len(j.response_ids) == 2 for j in judgments) == 2 * 6
+    assert len(strengths) == 6
+    for pair in it.stored("pairs", PreferencePair).records():
+        assert pair.margin == strengths[pair.chosen_id] - strengths[pair.rejected_id] > 0  # type: ignore[operator]
+    metrics = json.loads((it.path / "metrics.json").read_text(encoding="utf-8"))
+    assert (metrics["judgments"], metrics["comparisons"]) == (6, 12)
+    assert 0 <= metrics["swap_flip_share"] <= 1
+
+
 def test_prompts_by_a_fixed_model(make_recipe: Make, tiny_model: Path, tmp_path: Path) -> None:
     recipe = make_recipe(tmp_path, iterations=1)
     store = run(load_config(recipe, [f"prompts.model={tiny_model}", "sft.max_tokens=1000"]))

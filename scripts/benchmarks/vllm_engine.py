@@ -15,7 +15,8 @@ from selfreward.engines.child import Child
 from selfreward.engines.driver import work_through
 from selfreward.engines.loading import ModelConfig, dtype_name, eos_ids, torch_device
 from selfreward.engines.protocol import Asking, Engine, EngineRoom, NextToken, Request, Sampling
-from selfreward.engines.vllm import VllmConfig, vllm_is_installed
+from selfreward.engines.vllm import VllmConfig
+from selfreward.engines.vllm_checks import vllm_is_installed
 from selfreward.judges import JudgeConfig
 from selfreward.judges.expected import ExpectedConfig
 from selfreward.judges.sampled import SampledConfig

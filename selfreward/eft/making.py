@@ -62,6 +62,11 @@ def rubric_for(config: RunConfig) -> Rubric:
         ConfigError: it asks for several aspects, and an EFT row has one score.
     """
     rubric = config.judge.load_rubric()
+    if config.judge.method.compares:
+        raise ConfigError(
+            f"judge.method.type={config.judge.method.type}: compares two responses, and an EFT row has one; use "
+            "--set judge.method.type=expected or sampled"
+        )
     if rubric.front.aspects:
         raise ConfigError(
             f"{rubric.path}: asks for a score of each aspect, and an EFT row has one; name another rubric with "

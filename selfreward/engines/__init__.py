@@ -8,7 +8,8 @@ from selfreward.engines.loading import DType, ModelConfig
 from selfreward.engines.protocol import Capability
 from selfreward.engines.server import ServerConfig
 from selfreward.engines.transformers import TransformersConfig
-from selfreward.engines.vllm import VllmConfig, vllm_is_installed
+from selfreward.engines.vllm import VllmConfig
+from selfreward.engines.vllm_checks import vllm_is_installed
 from selfreward.records import Frozen
 
 ResolvedEngine: TypeAlias = TransformersConfig | VllmConfig | ServerConfig

@@ -7,13 +7,14 @@ from pydantic import Field, field_validator
 from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError, TemplateError
 from selfreward.judges.expected import ExpectedConfig
+from selfreward.judges.pairwise import PairwiseConfig
 from selfreward.judges.protocol import Judge
 from selfreward.judges.rubric_check import faults
 from selfreward.judges.sampled import SampledConfig
 from selfreward.records import Frozen, NotInKey
 from selfreward.templates import Rubric, load_rubric
 
-MethodConfig = Annotated[ExpectedConfig | SampledConfig, Field(discriminator="type")]
+MethodConfig = Annotated[ExpectedConfig | PairwiseConfig | SampledConfig, Field(discriminator="type")]
 
 
 class JudgeConfig(Frozen):
@@ -22,7 +23,7 @@ class JudgeConfig(Frozen):
     rubric: Annotated[str, NotInKey] = "additive_5pt"
     """Name of a file in prompts/judge/, or the path of one."""
     method: MethodConfig = Field(default_factory=SampledConfig)
-    """How verdicts are asked for: ``type: sampled`` or ``type: expected``."""
+    """How verdicts are asked for: ``type: sampled``, ``type: expected`` or ``type: pairwise``."""
     model: Annotated[FixedModel | None, NotInKey] = None
     """A fixed model that judges; M_t itself, as in the paper, where not set."""
     sees: Literal["answer", "reasoning_and_answer"] = "answer"
@@ -40,6 +41,12 @@ class JudgeConfig(Frozen):
         rubric = load_rubric(self.rubric)
         if wrong := faults(rubric):
             raise TemplateError("\n".join(wrong))
+        if self.method.compares != (len(rubric.response_inputs) == 2):
+            shown = "two responses" if self.method.compares else "one response"
+            raise ConfigError(
+                f"judge.method.type={self.method.type} shows the judge {shown}, and {rubric.path} does not ask about "
+                "that; set judge.rubric to another one, pairwise for two or additive_5pt for one, or the method"
+            )
         if rubric.front.aspects and isinstance(self.method, ExpectedConfig):
             raise ConfigError(
                 f"judge.method.type=expected looks at one score, and {rubric.path} asks for one of each aspect; use "

@@ -7,7 +7,7 @@ the scale (as in G-Eval, Liu et al. 2023, arXiv 2303.16634, section 2).
 import math
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Answer, Ask, Asking, Capability, NextToken, Request
 from selfreward.errors import EngineError
 from selfreward.judges.asking import ask, questions
-from selfreward.judges.protocol import Candidate, Judge, Listener
+from selfreward.judges.protocol import Judge, Listener, Reader, Shown
 from selfreward.records import EFTSeed, Frozen, Judgment, Message, content_id
 from selfreward.templates import Rubric
 
@@ -27,8 +27,14 @@ class ExpectedConfig(Frozen):
     min_mass: float = Field(default=0.2, ge=0, le=1)
     """A verdict is unreadable where less probability than this falls on the scale's scores."""
 
+    compares: ClassVar[bool] = False
+
     def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Judge:
         """The judge. It never writes, so it has no reasoning to set apart."""
+        return ExpectedJudge(self, rubric)
+
+    def reader(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Reader:
+        """The same, for questions about two responses as well."""
         return ExpectedJudge(self, rubric)
 
 
@@ -40,9 +46,7 @@ class ExpectedJudge:
     def __init__(self, config: ExpectedConfig, rubric: Rubric) -> None:
         self._config, self._rubric = config, rubric
 
-    def judge(
-        self, candidates: Sequence[Candidate], listener: Listener, model: str, seed: int
-    ) -> Asking[list[Judgment]]:
+    def judge(self, candidates: Sequence[Shown], listener: Listener, model: str, seed: int) -> Asking[list[Judgment]]:
         """One judgment a candidate; ``seed`` is not used, since nothing is sampled."""
         assert listener.chat is not None, "an engine that gives log-probabilities of tokens knows its tokens"
         prefill, tokens = score_tokens(listener.chat, self._rubric)
@@ -60,16 +64,16 @@ class ExpectedJudge:
         target = self._rubric.verdict(seed.score)
         return (*ask(self._rubric, seed.instruction, seed.response), Message(role="assistant", content=target))
 
-    def _judgment(self, candidate: Candidate, answer: Answer, shortened: bool, model: str) -> Judgment:
+    def _judgment(self, candidate: Shown, answer: Answer, shortened: bool, model: str) -> Judgment:
         probabilities = [math.exp(logprob) for logprob in answer.logprobs]
         mass = math.fsum(probabilities)
         scores = self._rubric.front.scale.scores
         distribution = tuple(p / mass for p in probabilities) if mass else None
         readable = distribution is not None and mass >= self._config.min_mass
         return Judgment(
-            id=content_id("j", candidate.response_id, "expected", self._rubric.label, 0),
+            id=content_id("j", *candidate.response_ids, "expected", self._rubric.label, 0),
             prompt_id=candidate.prompt_id,
-            response_ids=(candidate.response_id,),
+            response_ids=candidate.response_ids,
             method="expected",
             rubric=self._rubric.label,
             sample=0,

@@ -18,6 +18,28 @@ class Candidate:
     prompt: str
     response: str
 
+    @property
+    def response_ids(self) -> tuple[str, ...]:
+        return (self.response_id,)
+
+    @property
+    def responses(self) -> tuple[str, ...]:
+        return (self.response,)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two responses to one prompt, in the order in which they are shown."""
+
+    prompt_id: str
+    response_ids: tuple[str, ...]
+    prompt: str
+    responses: tuple[str, ...]
+
+
+Shown = Candidate | Comparison
+"""What one question to a judge is about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listener:
@@ -29,8 +51,22 @@ class Listener:
     """Most tokens of question and verdict together."""
 
 
+class Reader(Protocol):
+    """A rubric and a way to ask for its verdict, on one response or on two of them."""
+
+    needs: frozenset[Capability]
+
+    def judge(self, candidates: Sequence[Shown], listener: Listener, model: str, seed: int) -> Asking[list[Judgment]]:
+        """Equally many judgments of each, in order; of two responses, from 0 to 1 how surely the first is better."""
+        ...
+
+    def check(self, chat: Chat) -> None:
+        """As :class:`Judge` does."""
+        ...
+
+
 class Judge(Protocol):
-    """A rubric and a way to ask for its verdict."""
+    """A judge method with its rubric."""
 
     needs: frozenset[Capability]
     """What its engine must be capable of."""

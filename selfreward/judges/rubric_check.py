@@ -9,15 +9,16 @@ from selfreward.records import Frozen
 from selfreward.resources import names
 from selfreward.templates import Golden, Rubric, load_rubric
 
-INPUTS = frozenset({"prompt", "response"})
-"""What a judge fills in."""
+INPUTS = ({"prompt", "response"}, {"prompt", "response_a", "response_b"})
+"""What a judge fills in, for one response or for two."""
 
 
 def faults(rubric: Rubric) -> list[str]:
     """What is wrong with a rubric, each with the file and the way out; nothing where it can be used."""
     front, found = rubric.front, []
-    if set(front.inputs) != INPUTS:
-        found.append(f"inputs: found {', '.join(front.inputs)}; a judge fills in prompt and response")
+    if set(front.inputs) not in INPUTS:
+        known = "prompt and response, or prompt, response_a and response_b"
+        found.append(f"inputs: found {', '.join(front.inputs)}; a judge fills in {known}")
     unread = [score for score in front.scale.scores if rubric.read(rubric.verdict(score)).score != score]
     if unread:
         written = rubric.verdict(unread[0])

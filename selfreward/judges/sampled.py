@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Answer, Ask, Asking, Capability, Request, Sampling
 from selfreward.judges.asking import ask, questions
-from selfreward.judges.protocol import Candidate, Judge, Listener
+from selfreward.judges.protocol import Judge, Listener, Reader, Shown
 from selfreward.reasoning import split_reasoning
 from selfreward.records import AspectScore, EFTSeed, Frozen, Judgment, Message, NotInKey, content_id, derive_seed
 from selfreward.templates import Rubric
@@ -30,8 +30,14 @@ class SampledConfig(Frozen):
     retries: Annotated[int, NotInKey] = Field(default=1, ge=0)
     """How often an unreadable judgment is asked for again."""
 
+    compares: ClassVar[bool] = False
+
     def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Judge:
         """The judge. What it thinks aloud, between the tags, is no verdict."""
+        return SampledJudge(self, rubric, reasoning_tags)
+
+    def reader(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Reader:
+        """The same, for questions about two responses as well."""
         return SampledJudge(self, rubric, reasoning_tags)
 
 
@@ -54,9 +60,7 @@ class SampledJudge:
     def __init__(self, config: SampledConfig, rubric: Rubric, reasoning_tags: tuple[str, str]) -> None:
         self._config, self._rubric, self._reasoning_tags = config, rubric, reasoning_tags
 
-    def judge(
-        self, candidates: Sequence[Candidate], listener: Listener, model: str, seed: int
-    ) -> Asking[list[Judgment]]:
+    def judge(self, candidates: Sequence[Shown], listener: Listener, model: str, seed: int) -> Asking[list[Judgment]]:
         """K judgments a candidate, in order; unreadable ones are asked for again with another seed."""
         room = listener.context - self._config.max_tokens
         asked, shortened = questions(self._rubric, listener.chat, candidates, room)
@@ -110,13 +114,11 @@ class SampledJudge:
                 reading = self._rubric.read(own_words, cut_off)
                 sample.score, sample.aspects = reading.score, reading.aspects
 
-    def _judgment(
-        self, candidate: Candidate, sample: _Sample, prompt_tokens: int, shortened: bool, model: str
-    ) -> Judgment:
+    def _judgment(self, candidate: Shown, sample: _Sample, prompt_tokens: int, shortened: bool, model: str) -> Judgment:
         return Judgment(
-            id=content_id("j", candidate.response_id, "sampled", self._rubric.label, sample.number),
+            id=content_id("j", *candidate.response_ids, "sampled", self._rubric.label, sample.number),
             prompt_id=candidate.prompt_id,
-            response_ids=(candidate.response_id,),
+            response_ids=candidate.response_ids,
             method="sampled",
             rubric=self._rubric.label,
             sample=sample.number,

@@ -26,8 +26,8 @@ def usable_responses(
     """
     readable: dict[str, list[float]] = {response.id: [] for response in responses}
     for judgment in judgments:
-        (response_id,) = judgment.response_ids
-        if judgment.score is not None:
+        response_id, *others = judgment.response_ids
+        if judgment.score is not None and not others:  # a comparison of two is not a score of one
             readable[response_id].append(judgment.score)
     usable, unusable = [], Counter[str]()
     for response in responses:

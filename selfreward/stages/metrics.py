@@ -3,9 +3,11 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from statistics import correlation, fmean, quantiles
 from typing import Any
 
+from selfreward.judges.pairwise import flips
 from selfreward.records import Judgment, PreferencePair, Response
 
 VERSION = 1
@@ -29,22 +31,31 @@ def response_metrics(responses: Iterable[Response]) -> dict[str, Any]:
 def judgment_metrics(judgments: Iterable[Judgment], lengths: Mapping[str, int]) -> dict[str, Any]:
     """Scores, their histogram by nearest whole score, and their correlation with length.
 
-    ``lengths`` are the responses' lengths in tokens, by id.
+    ``judgments`` of one prompt stand together; ``lengths`` are the responses' lengths in tokens, by id. Where responses
+    were compared by two, what could not be read is a share of the comparisons.
     """
-    total, unreadable, scores, of_length = 0, 0, [], []
+    counts: Counter[str] = Counter()
+    scores, of_length = [], []
     aspects: defaultdict[str, list[float]] = defaultdict(list)
-    for judgment in judgments:
-        total += 1
-        if judgment.score is None:
-            unreadable += 1
-        else:
-            scores.append(judgment.score)
-            of_length.append(lengths[judgment.response_ids[0]])
-            for aspect in judgment.aspects or ():
-                aspects[aspect.name].append(aspect.score)
-    found: dict[str, Any] = {"judgments": total}
-    if total:
-        found["unreadable_share"] = _rounded(unreadable / total)
+    for _, group in groupby(judgments, lambda j: j.prompt_id):
+        of_prompt = list(group)
+        flipped, both_orders = flips(of_prompt)
+        counts.update(flipped=flipped, both_orders=both_orders)
+        for judgment in of_prompt:
+            kind = "comparisons" if len(judgment.response_ids) > 1 else "judgments"
+            counts.update({kind: 1, f"unreadable {kind}": judgment.score is None})
+            if judgment.score is not None and kind == "judgments":
+                scores.append(judgment.score)
+                of_length.append(lengths[judgment.response_ids[0]])
+                for aspect in judgment.aspects or ():
+                    aspects[aspect.name].append(aspect.score)
+    found: dict[str, Any] = {"judgments": counts["judgments"]}
+    if counts["comparisons"]:
+        found["comparisons"] = counts["comparisons"]
+        found["swap_flip_share"] = _share(counts["flipped"], counts["both_orders"])
+    asked = "comparisons" if counts["comparisons"] else "judgments"
+    if counts[asked]:
+        found["unreadable_share"] = _share(counts[f"unreadable {asked}"], counts[asked])
     if scores:
         histogram = Counter(math.floor(score + 0.5) for score in scores)
         found["score"] = _spread(scores)
@@ -86,6 +97,10 @@ def _correlation(scores: Sequence[float], lengths: Sequence[int]) -> float | Non
     if len(set(scores)) < 2 or len(set(lengths)) < 2:
         return None
     return _rounded(correlation(scores, lengths))
+
+
+def _share(part: int, whole: int) -> float | None:
+    return _rounded(part / whole) if whole else None
 
 
 def _rounded(value: float) -> float:

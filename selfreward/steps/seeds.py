@@ -34,6 +34,11 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
             f"seeds.eft: {config.seeds.eft} has one score a response, and the rubric {rubric.path} asks for aspects; "
             "leave seeds.eft out, or use a rubric with one score"
         )
+    if config.judge.method.compares and config.seeds.eft:
+        raise ConfigError(
+            f"seeds.eft: {config.seeds.eft} judges one response a row, and judge.method.type="
+            f"{config.judge.method.type} compares two; leave seeds.eft out, or use another method"
+        )
     errors: list[str] = []
 
     def read(path: str | None, reader: Callable[[Path], list[R]]) -> list[R]:

@@ -90,6 +90,9 @@ def _candidate(candidate: Candidate, found: PromptWalk) -> Iterator[RenderableTy
 def _judgment(judgment: Judgment, asked_about: bool) -> Iterator[RenderableType]:
     verdict = "unreadable" if judgment.score is None else f"{judgment.score:.3f}"
     about = [judgment.method, judgment.rubric, f"by {judgment.model}"]
+    if len(judgment.response_ids) > 1:
+        verdict = "unreadable" if judgment.score is None else f"P(first is better) {judgment.score:.3f}"
+        about.append(" against ".join(judgment.response_ids))
     if judgment.shortened:
         about.append("response shortened for the judge")
     yield Indented(f"{judgment.id}: {verdict}{_MARK if asked_about else ''}", 6, "bold" if asked_about else "cyan")

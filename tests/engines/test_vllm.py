@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from selfreward.engines import vllm, vllm_worker
+from selfreward.engines import vllm, vllm_checks, vllm_worker
 from selfreward.engines.driver import ask, work_through
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Ask, Asking, EngineRoom, NextToken, Request, Sampling
-from selfreward.engines.vllm import VllmConfig
-from selfreward.engines.vllm_engine import VllmEngine
+from selfreward.engines.vllm import VllmConfig, VllmEngine
 from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep, Start
 from selfreward.errors import EngineError
 from selfreward.records import Message, derive_seed, key_settings
@@ -432,7 +431,7 @@ def test_each_copy_sees_its_own_gpus(
 
 
 def test_without_vllm_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vllm.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(vllm_checks.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(EngineError, match=r"vLLM is not installed here; .*engine\.type=transformers"):
         VllmConfig().check(ModelConfig(name="m"))
 
@@ -464,7 +463,7 @@ def test_what_only_takes_memory_may_change_while_a_run_goes_on() -> None:
     ],
 )
 def test_extra_arguments_are_held_against_the_installed_vllm(extra: dict[str, Any], complaint: str | None) -> None:
-    if not vllm.vllm_is_installed():
+    if not vllm_checks.vllm_is_installed():
         pytest.skip("vLLM is not installed here")
     config = VllmConfig(extra=extra)
     if complaint is None:

@@ -18,8 +18,8 @@ from selfreward.engines.driver import work_through
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Answer, Ask, Asking, EngineRoom, Request, Sampling
 from selfreward.engines.transformers import TransformersConfig
-from selfreward.engines.vllm import VllmConfig, vllm_is_installed
-from selfreward.engines.vllm_engine import VllmEngine
+from selfreward.engines.vllm import VllmConfig, VllmEngine
+from selfreward.engines.vllm_checks import vllm_is_installed
 from selfreward.errors import EngineError
 from selfreward.judges import build_judge
 from selfreward.judges.protocol import Candidate, Listener
@@ -44,8 +44,7 @@ from pathlib import Path
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Ask, EngineRoom, Request, Sampling
 from selfreward.engines.transformers import TransformersConfig
-from selfreward.engines.vllm import VllmConfig
-from selfreward.engines.vllm_engine import VllmEngine
+from selfreward.engines.vllm import VllmConfig, VllmEngine
 from selfreward.records import Message
 
 engine = VllmEngine(ModelConfig(name=sys.argv[1]), VllmConfig(max_num_seqs=4), EngineRoom(Path(sys.argv[2])))

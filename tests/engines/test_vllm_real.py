@@ -11,8 +11,8 @@ from selfreward.engines.driver import ask, work_through
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Answer, Ask, Asking, Engine, EngineRoom, NextToken, Request, Sampling
 from selfreward.engines.transformers import TransformersConfig
-from selfreward.engines.vllm import VllmConfig, vllm_is_installed
-from selfreward.engines.vllm_engine import VllmEngine
+from selfreward.engines.vllm import VllmConfig, VllmEngine
+from selfreward.engines.vllm_checks import vllm_is_installed
 from selfreward.judges import JudgeConfig, build_judge
 from selfreward.judges.protocol import Candidate, Listener
 from selfreward.records import Message
