@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("resources", "builtin_model", "models", "placeholders", "readings", "templates", "engines", "reasoning"),
         *("rouge", "languages"),
     ),
-    ("judges", "pair_rules", "objectives", "seeding"),
+    ("judges", "pair_rules", "objectives", "seeding", "evaluation"),
     ("stages",),
     ("config", "storage", "progress"),
     ("session", "eft", "steps", "loop", "query", "walk", "plan", "api", "doctor", "init", "seed_checks"),
@@ -26,7 +26,7 @@ BETWEEN_STAGES = {
     "stages.prompt_generation": {"stages.prompt_cleaning", "stages.prompt_filters"},
 }
 """Stages know no other stage, apart from what every one of them gives back (stages.shard) and a stage's own parts."""
-HEAVY = ("torch", "transformers", "trl", "peft", "vllm", "datasets", "pyarrow", "duckdb")
+HEAVY = ("torch", "transformers", "trl", "peft", "vllm", "datasets", "pyarrow", "duckdb", "scipy")
 
 
 def modules() -> dict[str, Path]:
