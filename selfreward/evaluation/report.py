@@ -99,6 +99,23 @@ def judge_report(
     )
 
 
+def in_a_sentence(report: JudgeReport) -> str:
+    """What matters most of it, with the control that it has to be held against."""
+    whole, balanced = report.whole, report.length_balanced
+    return (
+        f"{report.judge} agrees with people on {percent(whole.judge.pairwise_accuracy)} of {whole.pairs} pairs, length "
+        f"alone on {percent(whole.length_only.pairwise_accuracy)}; where length tells nothing, on "
+        f"{percent(balanced.judge.pairwise_accuracy)} of {balanced.pairs}"
+    )
+
+
+def percent(figure: Figure) -> str:
+    """A share and its interval."""
+    if figure.value is None:
+        return "none"
+    return f"{figure.value:.1%}" + ("" if figure.low is None else f" [{figure.low:.1%}, {figure.high:.1%}]")
+
+
 def length_only(ranked: Sequence[Ranking]) -> Opinion:
     """The control that reads nothing: a response's score is its length in characters."""
     return Opinion({one: float(len(text)) for ranking in ranked for one, text in ranking.responses.items()})
