@@ -54,20 +54,20 @@ def measure_judge(s: Session, it: IterationStore, policy: Policy) -> None:
     s.run_stage(it, Stage(ROWS, Ranked, key, total=len(rows)), at_once(lambda: Shard(rows, len(rows))))
     judgments = _judge(s, it, policy, rows)
     if not judgments.entry.summary:
-        report = _report(s, rows, judgments)
+        report = _report(s, judge_of(s, policy).label, rows, judgments)
         it.summarise(JUDGMENTS, report.model_dump(mode="json"))
         s.reporter.say(f"{it.label} {JUDGMENTS}: {in_a_sentence(report)}")
 
 
-def _report(s: Session, rows: Sequence[Ranked], stored: Stored[Judgment]) -> JudgeReport:
-    judgments = list(stored.records())
+def _report(s: Session, label: str, rows: Sequence[Ranked], judgments: Stored[Judgment]) -> JudgeReport:
+    rubric = s.config.judge.load_rubric()
     return judge_report(
         rows,
-        judgments,
-        judge=judgments[0].model,
-        method=judgments[0].method,
-        rubric=judgments[0].rubric,
-        top=s.config.judge.load_rubric().front.scale.max,
+        list(judgments.records()),
+        judge=label,
+        method=s.config.judge.method.type,
+        rubric=rubric.label,
+        top=rubric.front.scale.max,
         seed=s.config.seed,
     )
 
