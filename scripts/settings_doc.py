@@ -25,6 +25,7 @@ BY_CONTENT = frozenset(
         "model.chat_template_kwargs",
         "seeds.ift",
         "seeds.eft",
+        "evaluation.judge_data",
         "prompts.file",
         "prompts.model",
         "prompts.template",
@@ -42,15 +43,18 @@ one of them on the command line. A setting that does not exist is refused. `mode
 `model: {name: NAME}`, and `prompts.model: NAME` and `judge.model: NAME` likewise. `engine: TYPE` is short for
 `engine: {type: TYPE}`.
 
-Paths in `seeds.*`, `prompts.file`, `model.chat_template`, and in `judge.rubric` and `prompts.template` where they end
-in `.md`, are relative to the recipe. All others, and all paths in `--set`, are relative to the directory that the
-command is given in.
+Paths in `seeds.*`, `prompts.file`, `evaluation.judge_data`, `model.chat_template`, and in `judge.rubric` and
+`prompts.template` where they end in `.md`, are relative to the recipe. All others, and all paths in `--set`, are
+relative to the directory that the command is given in.
 
 **Key** says what happens when you change a setting of a run that has begun (see [architecture.md](architecture.md)):
 
 - `yes`: it is in the key of a stage. Once that stage has stored anything, the change is refused by name.
 - `content`: not the setting is in the key but a hash of what it names. Another path to the same content is no change.
 - `no`: it is in no key, and a run goes on with the new value.
+
+No change in `evaluation` is ever refused: what finished iterations have measured stays as it is, and an iteration under
+way measures again.
 """
 _NAMES = {
     str: "text",

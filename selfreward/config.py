@@ -25,7 +25,7 @@ from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
 
 _PATHS = (
-    *("seeds.ift", "seeds.eft", "prompts.file"),
+    *("seeds.ift", "seeds.eft", "prompts.file", "evaluation.judge_data"),
     *("model.chat_template", "prompts.model.chat_template", "judge.model.chat_template"),
 )
 """Settings that name files, relative to the recipe they stand in."""
@@ -46,6 +46,15 @@ class SeedsConfig(Frozen):
     """JSONL with ``instruction`` and ``response``, or ``messages``."""
     eft: str | None = None
     """JSONL with ``instruction``, ``response``, ``rationale`` and ``score``; no rationale where judging is expected."""
+
+
+class EvaluationConfig(Frozen):
+    """What is measured beside the loop; it changes nothing that is trained."""
+
+    judge_data: str | None = None
+    """Held-out ranked responses, as from ``seeds build-eft``, to measure every iteration's judge on."""
+    judge_prompts: int | None = Field(default=None, ge=1)
+    """Measure on so many of their prompts, drawn by their words; on all if not set."""
 
 
 class RunConfig(Frozen):
@@ -85,6 +94,8 @@ class RunConfig(Frozen):
     """Preference pairs."""
     dpo: DPOConfig = DPOConfig()
     """Preference training."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How good the judge is."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "RunConfig":

@@ -17,6 +17,7 @@ def run(config: RunConfig, reporter: Reporter | None = None) -> RunStore:
         SelfRewardError: something that the user can mend; what was finished is kept.
     """
     steps.read_seeds(config)  # bad rows stop the run before anything is made or loaded
+    steps.heldout_rows(config)
     reporter = reporter or Reporter()
     for notice in steps.seed_notices(config):
         reporter.say(notice)
@@ -62,6 +63,7 @@ def self_reward(s: Session, t: int, policy: Policy) -> Policy:
     prompts = steps.write_prompts(s, it, policy)
     responses = steps.write_responses(s, it, policy, prompts)
     judgments = steps.judge_responses(s, it, policy, prompts, responses)
+    steps.measure_judge(s, it, policy)
     pairs = steps.build_pairs(s, it, prompts, responses, judgments)
     policy = steps.train_dpo(s, it, policy, pairs)
     steps.finish_iteration(s, it)

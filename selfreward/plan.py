@@ -146,23 +146,35 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
     return [
         prompts,
         responses,
-        _judging(config, eft, candidates, prompt + answer),
+        _judging("judgments", config, eft, candidates, prompt + answer),
+        *_measuring(config, eft),
         StagePlan(stage="pairs", rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
         _training("adapter", config.dpo, pairs, pairs, trained, adapter),
     ]
 
 
-def _judging(config: RunConfig, eft: list[EFTSeed], candidates: int, material: int) -> StagePlan:
+def _measuring(config: RunConfig, eft: list[EFTSeed]) -> list[StagePlan]:
+    rows = steps.heldout_rows(config)
+    if not rows:
+        return []
+    sizes = [_tokens(f"{row.prompt}{row.response}") for row in rows]
+    stored = StagePlan(
+        stage="heldout", rows=len(rows), most_rows=len(rows), most_bytes=sum(sizes) * _CHARACTERS_A_TOKEN
+    )
+    return [stored, _judging("heldout_judgments", config, eft, len(rows), round(fmean(sizes)))]
+
+
+def _judging(stage: str, config: RunConfig, eft: list[EFTSeed], candidates: int, material: int) -> StagePlan:
     method = config.judge.method
     read = candidates * (_tokens(config.judge.load_rubric().body) + material)
     if not isinstance(method, SampledConfig):
         return StagePlan(
-            stage="judgments", rows=candidates, most_rows=candidates, tokens_read=read, most_bytes=candidates * 200
+            stage=stage, rows=candidates, most_rows=candidates, tokens_read=read, most_bytes=candidates * 200
         )
     rows = candidates * method.samples
     most = rows * method.max_tokens * (1 + method.retries)
     return StagePlan(
-        stage="judgments",
+        stage=stage,
         rows=rows,
         most_rows=rows,
         tokens_read=read,

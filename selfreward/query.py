@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from selfreward.errors import StoreError
+from selfreward.evaluation.bootstrap import Figure
 from selfreward.records import (
     EFTSeed,
     Frozen,
@@ -22,6 +23,7 @@ from selfreward.records import (
     Record,
     Response,
 )
+from selfreward.storage.catalogue import measured_accuracy
 from selfreward.storage.iteration import IterationStore, Stored
 from selfreward.storage.run import RunStore
 
@@ -84,6 +86,8 @@ class IterationRow(Frozen):
     pairs: int | None
     mean_score: float | None
     """Mean of all readable verdicts."""
+    judge_accuracy: Figure | None
+    """Share of held-out pairs that its judge puts in people's order; where the recipe names such."""
     loss: tuple[float, float] | None
     """Of the first and the last training step."""
     reward_margins: tuple[float, float] | None
@@ -145,6 +149,7 @@ def _iteration_row(it: IterationStore) -> IterationRow:
         responses=rows_of("responses"),
         pairs=rows_of("pairs"),
         mean_score=mean[0] if mean else None,
+        judge_accuracy=measured_accuracy(it.stage("heldout_judgments")),
         loss=_first_and_last(summary, "loss"),
         reward_margins=_first_and_last(summary, "rewards/margins"),
         seconds=round(sum(stage.seconds for stage in it.manifest.stages.values()), 1),

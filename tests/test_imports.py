@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("resources", "builtin_model", "models", "placeholders", "readings", "templates", "engines", "reasoning"),
         *("rouge", "languages"),
     ),
-    ("judges", "pair_rules", "objectives", "seeding"),
+    ("judges", "pair_rules", "objectives", "seeding", "evaluation"),
     ("stages",),
     ("config", "storage", "progress"),
     ("session", "eft", "steps", "loop", "query", "walk", "plan", "api", "doctor", "init", "seed_checks"),
@@ -26,7 +26,7 @@ BETWEEN_STAGES = {
     "stages.prompt_generation": {"stages.prompt_cleaning", "stages.prompt_filters"},
 }
 """Stages know no other stage, apart from what every one of them gives back (stages.shard) and a stage's own parts."""
-HEAVY = ("torch", "transformers", "trl", "peft", "vllm", "datasets", "pyarrow", "duckdb")
+HEAVY = ("torch", "transformers", "trl", "peft", "vllm", "datasets", "pyarrow", "duckdb", "scipy")
 
 
 def modules() -> dict[str, Path]:
@@ -97,6 +97,7 @@ def test_layers_name_nothing_that_is_gone() -> None:
         "import selfreward.cli",
         "from selfreward import RunConfig, load_config, open_run, run",
         "from selfreward.cli import main; main(['--help'])",
+        "from selfreward.cli import main; main(['eval', 'judge', '--help'])",
         "from selfreward.cli import main; main(['ls', '--runs-dir', 'nowhere'])",
         "from selfreward.cli import main; main('seeds import seeds/ift.jsonl --as ift --preview 1'.split())",
     ],

@@ -108,6 +108,7 @@ def test_iteration_table(unfinished_run: RunStore) -> None:
         responses=None,
         pairs=None,
         mean_score=None,
+        judge_accuracy=None,
         loss=None,
         reward_margins=None,
         seconds=1.5,

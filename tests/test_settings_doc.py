@@ -54,7 +54,13 @@ def test_special_settings_exist(script: ModuleType) -> None:
     ],
 )
 def test_keys_hold_what_the_page_says(script: ModuleType, method: str, engine: str, rule: str) -> None:
-    data = {"model": "some/model", "seeds": SEEDS, "judge": {"method": {"type": method}}, "pairs": {"type": rule}}
+    data = {
+        "model": "some/model",
+        "seeds": SEEDS,
+        "evaluation": {"judge_data": SEEDS["eft"]},
+        "judge": {"method": {"type": method}},
+        "pairs": {"type": rule},
+    }
     config = make_config(data, {"engine.type": engine}, "test")
     held = {path for key in _keys_of_a_run(config) for path in _dotted(key)}
     chosen = {f"judge.method.{name}" for name in type(config.judge.method).model_fields}
@@ -84,6 +90,8 @@ def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
     steps.write_prompts(session, iteration, policy)
     steps.write_responses(session, iteration, policy, stored)
     steps.judge_responses(session, iteration, policy, stored, stored)
+    iteration.manifest.finished = iteration.stage.return_value.finished = False
+    steps.measure_judge(session, iteration, policy)
     steps.build_pairs(session, iteration, stored, stored, stored)
     steps.train_dpo(session, iteration, policy, stored)
     yield from (call.args[1].key.settings for call in session.run_stage.call_args_list)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfreward.config import RunConfig
 from selfreward.engines import ResolvedEngine, resolve_engine
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import ModelConfig
-from selfreward.engines.protocol import Asking, EngineRoom
+from selfreward.engines.protocol import Asking, Engine, EngineRoom
 from selfreward.engines.server import ServerConfig
 from selfreward.errors import StoreError
 from selfreward.judges import build_judge
 from selfreward.judges.fitting import check_fits
-from selfreward.judges.protocol import Candidate, Listener
+from selfreward.judges.protocol import Candidate, Judge, Listener
 from selfreward.models import resolve_model
 from selfreward.progress import Reporter
 from selfreward.records import Judgment, Ranked, derive_seed, key_settings
+from selfreward.seeding.ranked import by_prompt
 from selfreward.session import over
 from selfreward.stages.judging import VERSION
 from selfreward.stages.shard import Shard
@@ -29,8 +30,11 @@ from selfreward.storage.iteration import MANIFEST, IterationStore, StageKey, che
 from selfreward.storage.manifest import Manifest
 from selfreward.storage.run import RunStore
 
-_RESPONSES_A_SAVE = 16
-"""What a crash can lose: minutes on a CPU; engines that batch across asks have several under way."""
+PROMPTS_A_SAVE = 6
+"""Some twenty responses: what a crash can lose, minutes on a CPU. Busy engines have several such parts under way."""
+HELD_OUT = "heldout"
+"""What random seeds of measuring are derived for, in a run and outside it. No iteration is in it, so that a
+run's figures and those taken of it later are the same."""
 _NAME = "judgments"
 
 
@@ -71,7 +75,7 @@ def model_of_run(run: RunStore, t: int | None, config: RunConfig) -> Who:
     Raises:
         StoreError: the run has not trained it, or its root model is not what it was.
     """
-    trained = {k + 1: run.iteration(k) for k in run.iterations() if _gives_a_model(run.iteration(k))}
+    trained = trained_models(run)
     t = max(trained, default=0) if t is None else t
     if t and t not in trained:
         has = ", ".join(f"M{k}" for k in (0, *sorted(trained)))
@@ -91,13 +95,45 @@ def model_of_run(run: RunStore, t: int | None, config: RunConfig) -> Who:
     return Who(config, config.model, who.engine, who.label, it.path / "adapter", entry.digest)
 
 
+def trained_models(run: RunStore) -> dict[int, IterationStore]:
+    """By t of M_t, the iterations that a run has finished training in."""
+    return {k + 1: run.iteration(k) for k in run.iterations() if _gives_a_model(run.iteration(k))}
+
+
 def _gives_a_model(it: IterationStore) -> bool:
     entry = it.stage("adapter")
     return it.manifest.finished if entry is None else entry.finished
 
 
-def judged(who: Who, rows: Sequence[Ranked], work: Path, reporter: Reporter) -> list[Judgment]:
-    """All judgments of the responses, in their order; what ``work`` has of an earlier try is not asked again.
+class OpenEngine:
+    """The engine of whoever judges now: opened when first asked for, and kept while the same root model goes on."""
+
+    def __init__(self, directory: Path, say: Callable[[str], None]) -> None:
+        self._room = EngineRoom(directory, say=say)
+        self._open: tuple[ModelConfig, ResolvedEngine, Engine] | None = None
+
+    def of(self, who: Who) -> Engine:
+        """An engine that answers as this very model."""
+        if self._open is None or self._open[:2] != (who.model, who.engine):
+            self.close()
+            self._open = who.model, who.engine, who.engine.open(who.model, replace(self._room, setting=who.setting))
+        engine = self._open[2]
+        engine.use(who.adapter)
+        return engine
+
+    def close(self) -> None:
+        """Give all memory back."""
+        if self._open is not None:
+            self._open[2].close()
+            self._open = None
+
+
+def judged(
+    who: Who, rows: Sequence[Ranked], work: Path, reporter: Reporter, purpose: str, engine: OpenEngine
+) -> list[Judgment]:
+    """All judgments of the responses, prompt by prompt; what ``work`` has of an earlier try is not asked again.
+
+    ``purpose`` is what random seeds are derived for.
 
     Raises:
         SelfRewardError: the engine or its model cannot judge in this way, or it cannot go on.
@@ -105,41 +141,50 @@ def judged(who: Who, rows: Sequence[Ranked], work: Path, reporter: Reporter) -> 
     config = who.config.judge
     who.engine.check(who.model, who.setting)
     check_fits(config, who.model.reasoning_tags, who.engine, who.setting, who.chat)
+    prompts = list(by_prompt(list(rows)).values())
     with _locked(work):
         key = _key(who, rows)
         it = _store(work, key)
         if not it.begin(_NAME, key).finished:
-            _judge(who, rows, it, reporter)
+            _judge(who, prompts, it, reporter, purpose, engine)
             it.finish(_NAME)
         return list(it.stored(_NAME, Judgment).records())
 
 
-def _judge(who: Who, rows: Sequence[Ranked], it: IterationStore, reporter: Reporter) -> None:
+def verdicts_on(
+    part: Sequence[Sequence[Ranked]], judge: Judge, engine: Engine, label: str, seed: int
+) -> Asking[Shard[Judgment]]:
+    """Some prompts' responses, put to a judge."""
+    asked = [Candidate(r.prompt_id, r.id, r.prompt or "", r.response) for group in part for r in group]
+    found = yield from judge.judge(asked, Listener(engine.chat, engine.context), label, seed)
+    return Shard(found, len(part))
+
+
+def _judge(
+    who: Who,
+    prompts: Sequence[Sequence[Ranked]],
+    it: IterationStore,
+    reporter: Reporter,
+    purpose: str,
+    open_engine: OpenEngine,
+) -> None:
     judge = build_judge(who.config.judge, who.model.reasoning_tags)
-    engine = who.engine.open(who.model, EngineRoom(it.path.parent / "engine", say=reporter.say))
-
-    def verdicts(part: Sequence[Ranked], start: int) -> Asking[Shard[Judgment]]:
-        asked = [Candidate(r.prompt_id, r.id, r.prompt or "", r.response) for r in part]
-        seed = derive_seed(who.config.seed, "build-eft", start)
-        found = yield from judge.judge(asked, Listener(engine.chat, engine.context), who.label, seed)
-        return Shard(found, len(part))
-
     stored = it.stored(_NAME, Judgment)
     done = stored.entry.inputs_done
     if done:
-        reporter.say(f"{done} of {len(rows)} responses were judged before; going on after them")
-    try:
-        if who.adapter:
-            engine.use(who.adapter)
-        with reporter.stage(f"judging by {who.label}", len(rows), done) as advance:
-            clock = time.monotonic()
-            for shard in over(rows, _RESPONSES_A_SAVE, verdicts, lambda: engine)(stored):
-                now = time.monotonic()
-                it.add_shard(_NAME, shard, Judgment, seconds=now - clock)
-                clock = now
-                advance(it.manifest.stages[_NAME].inputs_done)
-    finally:
-        engine.close()
+        reporter.say(f"the responses to {done} of {len(prompts)} prompts were judged before; going on after them")
+    engine = open_engine.of(who)
+
+    def verdicts(part: Sequence[Sequence[Ranked]], start: int) -> Asking[Shard[Judgment]]:
+        return verdicts_on(part, judge, engine, who.label, derive_seed(who.config.seed, purpose, start))
+
+    with reporter.stage(f"prompts judged by {who.label}", len(prompts), done) as advance:
+        clock = time.monotonic()
+        for shard in over(prompts, PROMPTS_A_SAVE, verdicts, lambda: engine)(stored):
+            now = time.monotonic()
+            it.add_shard(_NAME, shard, Judgment, seconds=now - clock)
+            clock = now
+            advance(it.manifest.stages[_NAME].inputs_done)
 
 
 def _key(who: Who, rows: Sequence[Ranked]) -> StageKey:
@@ -183,4 +228,4 @@ def _locked(work: Path) -> Iterator[None]:
         with FileLock(work / ".lock", timeout=0.5):
             yield
     except Timeout as error:
-        raise StoreError(f"{work}: another process is building this file; wait for it, or give another -o") from error
+        raise StoreError(f"{work}: another process is judging these responses; wait for it to end") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from selfreward.eft.building import (
     split,
     worth_judging,
 )
-from selfreward.eft.judging import Who, judged
+from selfreward.eft.judging import OpenEngine, Who, judged
 from selfreward.eft.report import EFTReport
 from selfreward.eft.sidecar import sidecar_path, write_sidecar
 from selfreward.errors import ConfigError, SeedError
@@ -94,7 +95,8 @@ def make_eft(request: Request, config: RunConfig, who: Callable[[], Who], report
     else:
         asked = who()
         judge, method = asked.label, config.judge.method.type
-        judgments = judged(asked, worth_judging(parts.training), work, reporter)
+        with closing(OpenEngine(work / "engine", reporter.say)) as engine:
+            judgments = judged(asked, worth_judging(parts.training), work, reporter, "build-eft", engine)
         chat = asked.chat
         spells = chat.spells_special if chat else lambda text: False
         built = from_judgments(parts, judgments, rubric, asked.model.reasoning_tags, spells, request.choices)

@@ -18,7 +18,7 @@ def evenly(rows: Sequence[Ranked], scale: Scale) -> dict[str, int]:
     Equals have one score; halves are rounded up. Empty where people prefer none of them, or where some have only a rank
     and others only a quality.
     """
-    standing = _standings(rows)
+    standing = standings(rows)
     levels = sorted(set(standing.values()))
     if len(levels) < 2:
         return {}
@@ -26,7 +26,8 @@ def evenly(rows: Sequence[Ranked], scale: Scale) -> dict[str, int]:
     return {one: scale.min + math.floor(levels.index(own) * step + 0.5) for one, own in standing.items()}
 
 
-def _standings(rows: Sequence[Ranked]) -> dict[str, float]:
+def standings(rows: Sequence[Ranked]) -> dict[str, float]:
+    """How people place one prompt's responses, higher for better; empty where some have only a rank, others none."""
     ranks = {row.id: -row.rank for row in rows if row.rank is not None}
     if len(ranks) == len(rows):
         return {**ranks}

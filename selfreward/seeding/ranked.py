@@ -1,6 +1,6 @@
 """Files of ranked responses: what ``seeds import --as ranked`` writes and ``seeds build-eft`` takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,21 @@ def read_ranked(path: Path) -> list[Ranked]:
         SeedError: with every bad row.
     """
     return read_rows(path, _parser())
+
+
+def has_own_shape(row: dict[str, Any]) -> bool:
+    """Whether a row has the fields that :func:`read_ranked` takes."""
+    return frozenset(row) in _SHAPES
+
+
+def ranked_of(rows: Iterable[dict[str, Any]]) -> list[Ranked]:
+    """Rows of that shape that a converter made; each counts as the line of its place.
+
+    Raises:
+        RowError: of the first bad one.
+    """
+    parse = _parser()
+    return [parse(row, line) for line, row in enumerate(rows, 1)]
 
 
 def by_prompt(rows: list[Ranked]) -> dict[str, list[Ranked]]:

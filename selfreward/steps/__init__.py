@@ -1,6 +1,7 @@
 """Each step of the loop, tied to a run: what is in its key, what it reads, and the stage that does the work."""
 
 from selfreward.steps.data import build_pairs, judge_responses, write_prompts, write_responses
+from selfreward.steps.heldout import heldout_rows, measure_judge
 from selfreward.steps.iteration import begin_iteration, check_model, finish_iteration
 from selfreward.steps.seeds import build_examples, read_seeds, seed_notices, store_seeds
 from selfreward.steps.training import skip_sft, train_dpo, train_sft
@@ -11,7 +12,9 @@ __all__ = [
     "build_pairs",
     "check_model",
     "finish_iteration",
+    "heldout_rows",
     "judge_responses",
+    "measure_judge",
     "read_seeds",
     "seed_notices",
     "skip_sft",

@@ -5,7 +5,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines.protocol import Asking, Engine
+from selfreward.engines.protocol import Asking
 from selfreward.judges import build_judge
 from selfreward.judges.protocol import Listener
 from selfreward.records import EFTSeed, IFTSeed, Judgment, PreferencePair, Prompt, Response, derive_seed, key_settings
@@ -15,7 +15,8 @@ from selfreward.stages.prompt_generation import PromptWriter, prompts_from_file
 from selfreward.stages.responses import VERSION as RESPONSES_VERSION
 from selfreward.stages.responses import generate_responses
 from selfreward.stages.shard import Shard
-from selfreward.steps.keys import engine_settings, fixed_model_inputs, made_from, model_inputs, rubric_inputs
+from selfreward.steps.judge import judge_of
+from selfreward.steps.keys import engine_settings, fixed_model_inputs, made_from, model_inputs
 from selfreward.storage.durable import value_hash
 from selfreward.storage.grouping import Grouped
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
@@ -127,40 +128,24 @@ def judge_responses(
     config, t = s.config.judge, it.manifest.iteration
     if config.model is None:
         _say_if_taught_otherwise(s, config.method.type)
-        label, tags = policy.label, s.config.model.reasoning_tags
-        settings, inputs = engine_settings(s), {"model": policy.digest, **model_inputs(s)}
-    else:
-        label, tags = config.model.name, config.model.reasoning_tags
-        settings, inputs = {}, fixed_model_inputs(s, config.model, "judge.model")
-    judge = build_judge(config, tags)
+    who = judge_of(s, policy)
+    judge = build_judge(config, who.reasoning_tags)
     by_id = {prompt.id: prompt for prompt in prompts.records()}
-
-    def engine() -> Engine:
-        return s.engine(policy) if config.model is None else s.fixed_engine(config.model, "judge.model")
 
     def verdicts(part: Sequence[Response], start: int) -> Asking[Shard[Judgment]]:
         seed = derive_seed(s.config.seed, t, "judgments", start)
-        listener = Listener(engine().chat, engine().context)
-        return judging.judge_responses(part, by_id, config, judge, listener, label, seed)
+        listener = Listener(who.engine().chat, who.engine().context)
+        return judging.judge_responses(part, by_id, config, judge, listener, who.label, seed)
 
     return s.run_stage(
         it,
         Stage(
             "judgments",
             Judgment,
-            StageKey(
-                version=judging.VERSION,
-                settings={
-                    "seed": s.config.seed,
-                    "model": {"reasoning_tags": list(tags)},
-                    "judge": key_settings(config),
-                    **settings,
-                },
-                inputs={**inputs, **rubric_inputs(s), **made_from(it, "prompts", "responses")},
-            ),
+            who.key(**made_from(it, "prompts", "responses")),
             total=responses.entry.rows,
         ),
-        over(responses.records(), s.config.shard_size * s.config.responses.n, verdicts, engine),
+        over(responses.records(), s.config.shard_size * s.config.responses.n, verdicts, who.engine),
     )
 
 

@@ -10,6 +10,7 @@ from selfreward.judges.fitting import check_fits
 from selfreward.records import Judgment, PreferencePair, Prompt, Response
 from selfreward.session import Session
 from selfreward.stages import metrics
+from selfreward.steps.heldout import JUDGMENTS
 from selfreward.steps.keys import made_from
 from selfreward.storage.durable import TEMPORARY, write_text
 from selfreward.storage.environment import describe
@@ -98,6 +99,9 @@ def iteration_metrics(it: IterationStore) -> dict[str, Any]:
         found |= metrics.response_metrics(_noting_lengths(it.stored("responses", Response).records(), lengths))
         found |= metrics.judgment_metrics(it.stored("judgments", Judgment).records(), lengths)
         found |= metrics.pair_metrics(it.stored("pairs", PreferencePair).records(), asked)
+    measured = it.stage(JUDGMENTS)
+    if measured is not None:
+        found["judge_quality"] = measured.summary
     found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
     found["seconds"] = {name: stage.seconds for name, stage in it.manifest.stages.items()}
     training = it.stage("adapter")

@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 from selfreward.config import RunConfig, load_config, make_config, parse_overrides
 from selfreward.errors import ConfigError, SelfRewardError, StoreError
+from selfreward.evaluation.bootstrap import Figure
 from selfreward.records import Frozen
 from selfreward.resources import find, names
 from selfreward.storage.events import read_events
+from selfreward.storage.manifest import StageEntry
 from selfreward.storage.run import EVENTS, LOCK, RUN, RunStore
 
 RUNS_DIR = "runs"
@@ -27,6 +29,8 @@ class StageStatus(Frozen):
     rows: int
     seconds: float
     finished: bool
+    judge_accuracy: Figure | None = None
+    """Of a judge measured on held-out rankings: the share of pairs that it puts in people's order."""
 
 
 class RunStatus(Frozen):
@@ -184,6 +188,7 @@ def run_status(run: RunStore) -> RunStatus:
                     rows=entry.rows,
                     seconds=entry.seconds,
                     finished=entry.finished,
+                    judge_accuracy=measured_accuracy(entry),
                 )
             )
     whole = {it.manifest.iteration for it in iterations if it.manifest.finished}
@@ -198,6 +203,12 @@ def run_status(run: RunStore) -> RunStatus:
         last_event=last[0] if last else None,
         stages=tuple(stages),
     )
+
+
+def measured_accuracy(entry: StageEntry | None) -> Figure | None:
+    """What a stage that measured a judge says of it; None for any other stage."""
+    report = entry.summary if entry is not None else {}
+    return Figure.model_validate(report["whole"]["judge"]["pairwise_accuracy"]) if "whole" in report else None
 
 
 def follow(path: Path, wait: Callable[[], None]) -> Iterator[RunStatus]:

@@ -131,6 +131,10 @@ class IterationStore:
         """Say that a stage is whole."""
         self._put(name, self.manifest.stages[name], finished=True)
 
+    def summarise(self, name: str, summary: Mapping[str, Any]) -> None:
+        """Keep what a finished stage says of itself."""
+        self._put(name, self.manifest.stages[name], summary=dict(summary))
+
     def finish_with_files(
         self,
         name: str,

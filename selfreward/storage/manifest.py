@@ -1,6 +1,7 @@
 """What an iteration's manifest says: every stage with its key, its files and their hashes, chained to the parent's."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -37,6 +38,10 @@ class StageEntry(Frozen):
     files: tuple[FileEntry, ...] = ()
     summary: dict[str, Any] = Field(default_factory=dict)
     """What the stage says of itself, such as the first and last loss."""
+
+    def has(self, version: int, settings: Mapping[str, Any], inputs: Mapping[str, str]) -> bool:
+        """Whether this is its key."""
+        return (self.version, self.settings, self.inputs) == (version, dict(settings), dict(inputs))
 
     @property
     def digest(self) -> str:

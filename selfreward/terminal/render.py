@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from selfreward.evaluation.report import percent
 from selfreward.records import Frozen
 
 if TYPE_CHECKING:
@@ -107,8 +108,10 @@ def preview(text: str, most: int = _PREVIEW) -> str:
 
 
 def iterations(rows: Sequence[IterationRow]) -> Table:
-    """What each iteration came to."""
-    columns = ("iter", "model", "prompts", "responses", "pairs", "score", "rewards/margins", "seconds")
+    """What each iteration came to; how good the judge was only where that was measured."""
+    measured = any(row.judge_accuracy for row in rows)
+    judge = ("judge right",) if measured else ()
+    columns = ("iter", "model", "prompts", "responses", "pairs", "score", *judge, "rewards/margins", "seconds")
     return table(
         columns,
         [
@@ -119,6 +122,7 @@ def iterations(rows: Sequence[IterationRow]) -> Table:
                 row.responses,
                 row.pairs,
                 None if row.mean_score is None else f"{row.mean_score:.2f}",
+                *([row.judge_accuracy and percent(row.judge_accuracy)] if measured else []),
                 None if row.reward_margins is None else "{:.3f} -> {:.3f}".format(*row.reward_margins),
                 f"{row.seconds:.0f}",
             )
@@ -162,7 +166,7 @@ def status(found: RunStatus) -> RenderableType:
                 _share(s),
                 s.rows or None,
                 f"{s.seconds:.0f}",
-                "finished" if s.finished else "",
+                _how_it_is(s),
             )
             for s in found.stages
         ],
@@ -186,7 +190,7 @@ def status_lines(found: RunStatus) -> list[str]:
     lines = []
     for s in found.stages:
         parts = [_share(s), f"{s.rows} rows" if s.rows else "", f"{s.seconds:.0f} s"]
-        parts.append("finished" if s.finished else "")
+        parts.append(_how_it_is(s))
         lines.append(f"iter-{s.iteration:03d} {s.stage}: {', '.join(filter(None, parts))}")
     return lines
 
@@ -235,6 +239,11 @@ def _plan_table(stages: Sequence[StagePlan]) -> Table:
         ],
         numbers=columns[1:],
     )
+
+
+def _how_it_is(stage: StageStatus) -> str:
+    right = "" if stage.judge_accuracy is None else f"; judge right {percent(stage.judge_accuracy)}"
+    return f"finished{right}" if stage.finished else ""
 
 
 def _share(stage: StageStatus) -> str:

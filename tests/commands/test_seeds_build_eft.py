@@ -136,7 +136,7 @@ def test_what_was_judged_is_not_asked_again(command: Command, source: Path, judg
     before, judging.fails_at = judging.asked, 10**6
     code, _, err = build(command, *JUDGE)
     assert code == 0
-    assert "responses were judged before; going on after them" in err
+    assert "prompts were judged before; going on after them" in err
     assert 0 < judging.asked - before < everything
     for name in ("eft.jsonl", "eft.heldout.jsonl", "eft.jsonl.report.jsonl"):
         assert (Path("mine") / name).read_bytes() == (Path("whole") / name).read_bytes()
@@ -280,7 +280,7 @@ def test_the_judge_is_a_runs_own_model(
     root = build(command, *options, "-i", "0", "--json", out="root/eft.jsonl")
     assert json.loads(root[1])["judge"] == "M0 of tiny"
     adapter = tmp_path / "runs" / "tiny" / "iter-000" / "adapter"
-    assert [path and path.resolve() for path in used] == [adapter.resolve()]
+    assert [path and path.resolve() for path in used] == [adapter.resolve(), None]
     code, _, err = build(command, *options, "-i", "7", out="x.jsonl")
     assert code == 1
     assert "has no M7; it has M0, M1" in err
