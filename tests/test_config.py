@@ -156,7 +156,7 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.Mo
     assert config.prompts.file == str(tmp_path / "sub" / "p.txt")
     assert config.prompts.template == str(tmp_path / "sub" / "mine.md")
     assert config.judge.rubric == str(tmp_path / "sub" / "rubrics" / "r.md")
-    assert load_config(recipe(tmp_path)).judge.rubric == "additive_5pt"
+    assert load_config(recipe(tmp_path)).judge.load_rubric().front.name == "additive_5pt"
 
 
 @pytest.mark.parametrize("name", ["a/b", "../x", "/abs", "..", ".", "", "a/"])

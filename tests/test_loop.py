@@ -206,7 +206,7 @@ def test_prompts_from_a_file_and_sampled_judging(make_recipe: Make, tmp_path: Pa
 def test_pairwise_judging(make_recipe: Make, tmp_path: Path) -> None:
     file = tmp_path / "prompts.txt"
     file.write_text("Describe a walk in the rain.\nName two green things.\n")
-    judge = {"rubric": "pairwise", "method": {"type": "pairwise", "verdict": {"type": "expected", "min_mass": 0.0}}}
+    judge = {"method": {"type": "pairwise", "verdict": {"type": "expected", "min_mass": 0.0}}}
     changes = {"prompts": {"file": str(file)}, "judge": judge, "sft": {"enabled": False}}
     with pytest.raises(ConfigError, match=r"seeds\.eft: .* judges one response a row"):
         run(load_config(make_recipe(tmp_path, **changes)))

@@ -20,8 +20,9 @@ MethodConfig = Annotated[ExpectedConfig | PairwiseConfig | SampledConfig, Field(
 class JudgeConfig(Frozen):
     """Who is judged by which rubric, and how its verdict is asked for."""
 
-    rubric: Annotated[str, NotInKey] = "additive_5pt"
-    """Name of a file in prompts/judge/, or the path of one."""
+    rubric: Annotated[str | None, NotInKey] = None
+    """Name of a file in prompts/judge/, or the path of one; where not set ``additive_5pt``, or ``pairwise`` for the
+    method of that name."""
     method: MethodConfig = Field(default_factory=SampledConfig)
     """How verdicts are asked for: ``type: sampled``, ``type: expected`` or ``type: pairwise``."""
     model: Annotated[FixedModel | None, NotInKey] = None
@@ -38,14 +39,14 @@ class JudgeConfig(Frozen):
 
     def load_rubric(self) -> Rubric:
         """The rubric's file, read and checked."""
-        rubric = load_rubric(self.rubric)
+        rubric = load_rubric(self.rubric or self.method.usual_rubric)
         if wrong := faults(rubric):
             raise TemplateError("\n".join(wrong))
         if self.method.compares != (len(rubric.response_inputs) == 2):
             shown = "two responses" if self.method.compares else "one response"
             raise ConfigError(
                 f"judge.method.type={self.method.type} shows the judge {shown}, and {rubric.path} does not ask about "
-                "that; set judge.rubric to another one, pairwise for two or additive_5pt for one, or the method"
+                f"that; leave judge.rubric out for {self.method.usual_rubric}, or set another rubric or method"
             )
         if rubric.front.aspects and isinstance(self.method, ExpectedConfig):
             raise ConfigError(

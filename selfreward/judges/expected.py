@@ -28,6 +28,7 @@ class ExpectedConfig(Frozen):
     """A verdict is unreadable where less probability than this falls on the scale's scores."""
 
     compares: ClassVar[bool] = False
+    usual_rubric: ClassVar[str] = "additive_5pt"
 
     def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Judge:
         """The judge. It never writes, so it has no reasoning to set apart."""

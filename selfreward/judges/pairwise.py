@@ -39,6 +39,7 @@ class PairwiseConfig(Frozen):
     which find the best and say less of the rest."""
 
     compares: ClassVar[bool] = True
+    usual_rubric: ClassVar[str] = "pairwise"
 
     @field_validator("verdict", mode="before")
     @classmethod
@@ -148,17 +149,3 @@ def _comparison(candidates: Sequence[Candidate], two: Two) -> Comparison:
     first, second = (candidates[i] for i in two)
     ids, texts = (first.response_id, second.response_id), (first.response, second.response)
     return Comparison(first.prompt_id, ids, first.prompt, texts)
-
-
-def flips(judgments: Iterable[Judgment]) -> tuple[int, int]:
-    """One prompt's comparisons in which the same place won in both orders, and those that could be read in both.
-
-    K samples of one order count by their mean; an even split is no flip.
-    """
-    orders: dict[tuple[str, ...], list[float]] = {}
-    for judgment in judgments:
-        if len(judgment.response_ids) == 2 and judgment.score is not None:
-            orders.setdefault(judgment.response_ids, []).append(judgment.score)
-    means = {ids: fmean(scores) - 0.5 for ids, scores in orders.items()}
-    both = [(lead, means[ids[::-1]]) for ids, lead in means.items() if ids < ids[::-1] and ids[::-1] in means]
-    return sum(lead * turned > 0 for lead, turned in both), len(both)

@@ -31,6 +31,7 @@ class SampledConfig(Frozen):
     """How often an unreadable judgment is asked for again."""
 
     compares: ClassVar[bool] = False
+    usual_rubric: ClassVar[str] = "additive_5pt"
 
     def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Judge:
         """The judge. What it thinks aloud, between the tags, is no verdict."""

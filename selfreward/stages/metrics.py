@@ -7,7 +7,7 @@ from itertools import groupby
 from statistics import correlation, fmean, quantiles
 from typing import Any
 
-from selfreward.judges.pairwise import flips
+from selfreward.evaluation.opinion import orders_of
 from selfreward.records import Judgment, PreferencePair, Response
 
 VERSION = 1
@@ -39,8 +39,8 @@ def judgment_metrics(judgments: Iterable[Judgment], lengths: Mapping[str, int]) 
     aspects: defaultdict[str, list[float]] = defaultdict(list)
     for _, group in groupby(judgments, lambda j: j.prompt_id):
         of_prompt = list(group)
-        flipped, both_orders = flips(of_prompt)
-        counts.update(flipped=flipped, both_orders=both_orders)
+        orders = orders_of(of_prompt).values()
+        counts.update(flipped=sum(pair.flips for pair in orders), both_orders=sum(pair.both for pair in orders))
         for judgment in of_prompt:
             kind = "comparisons" if len(judgment.response_ids) > 1 else "judgments"
             counts.update({kind: 1, f"unreadable {kind}": judgment.score is None})

@@ -15,9 +15,10 @@ from selfreward.errors import ConfigError
 from selfreward.judges import JudgeConfig, build_judge
 from selfreward.judges.asking import OMISSION
 from selfreward.judges.bradley_terry import strengths
-from selfreward.judges.pairwise import PairwiseConfig, flips
+from selfreward.judges.pairwise import PairwiseConfig
 from selfreward.judges.protocol import Candidate, Listener
 from selfreward.records import EFTSeed, Judgment
+from selfreward.stages.metrics import judgment_metrics
 from selfreward.templates import load_rubric
 
 ONE_FIXTURE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
@@ -47,7 +48,7 @@ def reads_quality(bias: float = 0.0) -> Callable[[Request], Sequence[float]]:
 
 def judge_all(engine: Any, found: Sequence[Candidate], **config: Any) -> list[Judgment]:
     method = {"type": "pairwise", **config}
-    judge = build_judge(JudgeConfig.model_validate({"rubric": "pairwise", "method": method}), ("<think>", "</think>"))
+    judge = build_judge(JudgeConfig.model_validate({"method": method}), ("<think>", "</think>"))
     return engine.finish(judge.judge(found, Listener(engine.chat, engine.context), "M1", 7))
 
 
@@ -80,11 +81,14 @@ def test_strengths_are_what_they_were_whatever_place_is_favoured(chat: Chat, fak
     assert first > 0.01
 
 
-def test_the_same_place_winning_both_orders_is_a_flip(chat: Chat, fake_engine: Any) -> None:
-    assert flips(judge_all(fake_engine(chat, logprobs=reads_quality()), candidates(1, 2, 3))) == (0, 3)
-    assert flips(judge_all(fake_engine(chat, logprobs=reads_quality(9.0)), candidates(1, 2, 3))) == (3, 3)
-    assert flips(judge_all(fake_engine(chat, logprobs=reads_quality(1.5)), candidates(1, 2, 4))) == (1, 3)
-    assert flips([]) == (0, 0)
+@pytest.mark.parametrize(("bias", "qualities", "flipped"), [(0, (1, 2, 3), 0), (9, (1, 2, 3), 3), (1.5, (1, 2, 4), 1)])
+def test_the_same_place_winning_both_orders_is_a_flip(
+    chat: Chat, fake_engine: Any, bias: float, qualities: tuple[float, ...], flipped: int
+) -> None:
+    found = judge_all(fake_engine(chat, logprobs=reads_quality(bias)), candidates(*qualities))
+    metrics = judgment_metrics(found, {f"p-r{i}": 5 for i in range(3)})
+    assert (metrics["judgments"], metrics["comparisons"], metrics["unreadable_share"]) == (3, 6, 0.0)
+    assert metrics["swap_flip_share"] == pytest.approx(flipped / 3, abs=1e-4)
 
 
 def test_equal_responses_get_equal_strengths(chat: Chat, fake_engine: Any) -> None:
@@ -168,8 +172,11 @@ def test_the_longer_response_gives_way_where_both_do_not_fit(chat: Chat, fake_en
 
 
 def test_a_rubric_for_one_response_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"pairwise shows the judge two responses, and .*additive_5pt.*judge\.rubric"):
-        JudgeConfig.model_validate({"method": "pairwise"}).load_rubric()
+    with pytest.raises(
+        ConfigError,
+        match=r"two responses, and .*leave judge\.rubric out for pairwise",
+    ):
+        JudgeConfig.model_validate({"rubric": "additive_5pt", "method": "pairwise"}).load_rubric()
     with pytest.raises(ConfigError, match=r"sampled shows the judge one response, and .*pairwise\.md"):
         JudgeConfig.model_validate({"rubric": "pairwise"}).load_rubric()
 
