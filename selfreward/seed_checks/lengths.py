@@ -52,9 +52,8 @@ def _measured(
     part: list[IFTSeed | EFTSeed], judge: Judge, chat: Chat, longest: int, refused: list[tuple[int, str]]
 ) -> Iterator[tuple[IFTSeed | EFTSeed, int, str | None]]:
     """Each seed, its tokens, and why it is left out; one by one where the template refuses some of them."""
-    chats = as_chats(part, judge)
     try:
-        tokenised = tokenise(chats, chat)
+        tokenised = tokenise(as_chats(part, judge), chat)
     except ModelError as error:
         if len(part) == 1:
             refused.append((part[0].line, str(error)))
@@ -62,8 +61,8 @@ def _measured(
         for seed in part:
             yield from _measured([seed], judge, chat, longest, refused)
         return
-    for (seed, messages), (ids, _) in zip(chats, tokenised, strict=True):
-        yield seed, len(ids), reason_to_leave_out(messages, ids, longest, chat)
+    for seed, target in zip(part, tokenised, strict=True):
+        yield seed, len(target.ids), reason_to_leave_out(target, longest)
 
 
 def _histogram(lengths: Sequence[int]) -> tuple[Bin, ...]:
