@@ -61,6 +61,10 @@ def build_eft(  # noqa: PLR0913, PLR0917 (options)
     from selfreward.terminal import render, render_eft
 
     thins, at_most = read_thin(thin)
+    if from_ranks and (model or iteration is not None):
+        raise typer.BadParameter("--from-ranks asks no judge; leave out --model and -i")
+    if spread != "evenly" and not from_ranks:
+        raise typer.BadParameter("--spread says how --from-ranks makes scores; give both, or neither")
     kept, spreads = _one_of("--keep", keep, KEEPS), _one_of("--spread", spread, SPREADS)
     request = Request(
         ranked, output, Choices(kept, thins, at_most, heldout, spreads, seed), thin=thin, from_ranks=from_ranks
@@ -93,6 +97,8 @@ def _refuse_output(source: Path, output: Path, *, force: bool) -> None:
         raise typer.BadParameter(f"-o {output}: rows are written as JSONL; give it a name that ends in .jsonl")
     if source.resolve() in [path.resolve() for path in files_of(output)]:
         raise SeedError(f"{output}: it or a file beside it would be written over the source; give another -o")
+    if output.is_dir():
+        raise SeedError(f"{output}: is a directory; give -o the name of a file")
     there = [path for path in files_of(output)[:2] if path.exists()]
     if there and not force:
         raise SeedError(f"{there[0]}: is already there; --force writes over it, or give another -o")

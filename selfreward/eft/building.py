@@ -1,5 +1,6 @@
 """From ranked responses to EFT rows: split, judge, keep what people agree with, thin out, write."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,7 +121,7 @@ def from_judgments(
         "judgments": len(judgments),
         "unreadable": len(judgments) - len(read),
         "before": agreement(groups, means),
-        "judged_scores": _histogram(int(score + 0.5) for score in read),
+        "judged_scores": _histogram(math.floor(score + 0.5) for score in read),
     }
     return built
 
@@ -162,7 +163,7 @@ def finish(built: Built, choices: Choices) -> None:
     """Thin out, and count what is left."""
     built.facts["kept_scores"] = _histogram(t.score for t in built.targets.values())
     if choices.thin:
-        by_words = {_words(row): row for row in built.training if row.id in built.targets}
+        by_words = _by_words([(row, built.targets[row.id]) for row in built.training if row.id in built.targets])
         scores = {words: float(built.targets[row.id].score) for words, row in by_words.items()}
         for words in sorted(thinned_out(scores, choices.at_most, choices.seed), key=lambda w: by_words[w].line):
             built.drop(by_words[words], "thinned", "one of too many with the most frequent score")
@@ -200,9 +201,15 @@ def _eft_row(row: Ranked, found: Target) -> dict[str, Any]:
     return {name: value for name, value in own.items() if value != ""}
 
 
-def _words(row: Ranked) -> str:
-    """What tells a row from others, wherever it stands; the line parts exact repetitions."""
-    return f"{row.prompt}\0{row.response}\0{row.prompt_id}\0{row.rank}\0{row.quality}"
+def _by_words(rows: Sequence[tuple[Ranked, Target]]) -> dict[str, Ranked]:
+    """Rows by what tells each from the others, wherever it stands; only exact repetitions are counted through."""
+    found: dict[str, Ranked] = {}
+    times: Counter[str] = Counter()
+    for row, own in rows:
+        words = f"{row.prompt}\0{row.response}\0{row.prompt_id}\0{row.rank}\0{row.quality}\0{own.rationale}"
+        found[f"{words}\0{times[words]}"] = row
+        times[words] += 1
+    return found
 
 
 def _histogram(scores: Any) -> dict[int, int]:
