@@ -106,6 +106,8 @@ def _refuse_output(output: Path | None, source: str, *, force: bool) -> None:
         raise typer.BadParameter(f"-o {output}: rows are written as JSONL; give it a name that ends in .jsonl")
     if Path(source).exists() and Path(source).resolve() in (output.resolve(), report_path(output).resolve()):
         raise SeedError(f"{output}: is the source itself, or its report would be; give another -o")
+    if output.is_dir():
+        raise SeedError(f"{output}: is a directory; give -o the name of a file")
     if output.exists() and not force:
         raise SeedError(f"{output}: is already there; --force writes over it, or give another -o")
 
@@ -185,10 +187,13 @@ def _shortened(value: Any) -> Any:
 
 
 def _say_what_it_is(source: "Source", form: "Recognised", *, language: bool) -> None:
+    from selfreward.seeding.recognising import COLUMNS_SHOWN
+
     say(f"{source.name}: {source.kind}; format {form.form.name} ({form.form.about})")
     unused = [name for name in form.unused if not (language and name in ("language", "lang"))]
     if unused:
-        say(f"columns not used: {', '.join(unused)}")
+        more = f" and {len(unused) - COLUMNS_SHOWN:,} more" if len(unused) > COLUMNS_SHOWN else ""
+        say(f"columns not used: {', '.join(unused[:COLUMNS_SHOWN])}{more}")
 
 
 def _say_what_came(tally: "Tally", output: Path, scale: "Rescale | None") -> None:

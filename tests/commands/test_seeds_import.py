@@ -197,6 +197,20 @@ def test_errors_are_a_sentence(command: Command, source: Path, arguments: list[s
     assert message in err
 
 
+def test_an_output_that_is_a_directory(command: Command, source: Path) -> None:
+    Path("there.jsonl").mkdir()
+    code, _, err = command("seeds", "import", "data.jsonl", "--as", "ift", "-o", "there.jsonl", "--force")
+    assert code == 1
+    assert err == "error: there.jsonl: is a directory; give -o the name of a file\n"
+
+
+def test_wide_tables_do_not_fill_the_terminal(command: Command, tmp_path: Path) -> None:
+    write(tmp_path / "wide.jsonl", {**ALPACA[0], **{f"column {i}": i for i in range(1000)}})
+    code, _, err = command("seeds", "import", "wide.jsonl", "--as", "ift", "--preview", "1")
+    assert code == 0
+    assert "column 38 and 961 more\n" in err
+
+
 def test_languages(command: Command, tmp_path: Path) -> None:
     write(
         tmp_path / "data.jsonl", *({**row, "lang": lang} for row, lang in zip(ALPACA, ("en", "de", "fr"), strict=True))
