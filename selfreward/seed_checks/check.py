@@ -10,6 +10,7 @@ from pathlib import Path
 from selfreward.builtin_model import BUILTIN_NAME
 from selfreward.config import RunConfig, make_config, parse_overrides
 from selfreward.eft.judging import named_model
+from selfreward.eft.sidecar import changed_since
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import context_length, load_chat
 from selfreward.errors import ConfigError, EngineError, ModelError, SeedError
@@ -129,7 +130,10 @@ def _check(
         scores=_scores(seeds, terms.scale) if kind == "eft" and seeds else None,
         overlaps=tuple(likeness.between(file, asked, seeds, terms.near) for file, asked in held_out),
     )
-    return found.model_copy(update={"warnings": tuple(advice(found, terms.config.prompts.few_shot_seeds))})
+    warnings = list(advice(found, terms.config.prompts.few_shot_seeds))
+    if kind == "eft" and (changed := changed_since(path, terms.rubric)):
+        warnings.append(changed)
+    return found.model_copy(update={"warnings": tuple(warnings)})
 
 
 def _together(files: Sequence[FileCheck], terms: _Terms) -> list[str]:

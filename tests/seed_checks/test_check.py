@@ -9,6 +9,7 @@ import pytest
 from fixture_run import Command
 
 from selfreward.config import RunConfig
+from selfreward.eft.sidecar import write_sidecar
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import ModelConfig, load_chat
 from selfreward.errors import ConfigError, SeedError, SelfRewardError
@@ -18,6 +19,7 @@ from selfreward.seed_checks import check
 from selfreward.seed_checks.check import check_seeds, files_and_config
 from selfreward.seed_checks.report import FileCheck
 from selfreward.steps.seeds import read_seeds
+from selfreward.templates import load_rubric
 
 SUBJECTS = ["rivers", "clouds", "violins", "lemons", "candles", "engines", "tigers", "novels"]
 IFT = [{"instruction": f"Describe {s}, please.", "response": f"Here is what I know of {s}."} for s in SUBJECTS]
@@ -162,6 +164,17 @@ def test_a_rubric_that_eft_does_not_show_is_refused(builtin_model: Path, tmp_pat
     with pytest.raises(ConfigError) as refused:
         read_seeds(files_and_config([path], None, settings, str(builtin_model))[1])
     assert str(refused.value) == f"seeds.eft: {found.files[0].refusals[0]}"
+
+
+def test_eft_that_was_built_with_another_rubric_deserves_a_warning(builtin_model: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "eft.jsonl", EFT)
+    write_sidecar(path, load_rubric("additive_5pt"), {})
+    assert checked(builtin_model, path).warnings == ()
+    other = tmp_path / "mine.md"
+    other.write_text(f"{load_rubric('additive_5pt').path.read_text()}\nBe fair.\n")
+    found = checked(builtin_model, path, judge__rubric=other)
+    assert warned(found, "was built with the rubric additive_5pt@")
+    assert found.refusals == ()
 
 
 def test_the_judge_is_checked_with_its_own_model(
