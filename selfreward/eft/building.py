@@ -58,6 +58,8 @@ class Built:
     """By the response's id."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Fields of the report."""
+    own_scores: bool = False
+    """Whether the scores are the source's own, so that there is nobody to agree with."""
 
     def drop(self, row: Ranked, reason: str, detail: str) -> None:
         """Leave a row out."""
@@ -156,7 +158,7 @@ def from_ranks(parts: Parts, rubric: Rubric, choices: Choices) -> Built:
 
 def from_scores(parts: Parts, targets: Mapping[str, Target]) -> Built:
     """Scores that the source has already."""
-    return Built(*parts, targets={row.id: targets[row.id] for row in parts.training})
+    return Built(*parts, targets={row.id: targets[row.id] for row in parts.training}, own_scores=True)
 
 
 def finish(built: Built, choices: Choices) -> None:
@@ -171,7 +173,7 @@ def finish(built: Built, choices: Choices) -> None:
     of_these = [row for row in built.training if row.id in written]
     built.left_out.sort(key=lambda item: item.line)
     built.facts |= {
-        "after": agreement(by_prompt(of_these).values(), written),
+        "after": None if built.own_scores else agreement(by_prompt(of_these).values(), written),
         "scores": _histogram(t.score for t in built.targets.values()),
         "left_out": dict(Counter(item.reason for item in built.left_out).most_common()),
         "written": len(built.targets),

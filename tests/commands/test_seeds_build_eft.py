@@ -197,6 +197,7 @@ def test_eft_rows_are_converted(command: Command, tmp_path: Path) -> None:
     code, _, err = build(command, "--heldout", "0.4")
     assert code == 0
     assert "the source has scores; they were taken as they are" in err
+    assert "people" not in err, "scores agree with themselves"
     seeds = read_eft(Path("mine/eft.jsonl"), FIVE)
     assert sum(s.score == 5 for s in seeds) == sum(s.score == 1 for s in seeds)
     held = read_ranked(Path("mine/eft.heldout.jsonl"))
