@@ -3,7 +3,8 @@
 import math
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from selfreward.errors import ConfigError, EngineError, ModelError, SeedError
 from selfreward.judges import build_judge
 from selfreward.judges.fitting import check_fits
 from selfreward.judges.protocol import Judge
+from selfreward.progress import Advance, Reporter
 from selfreward.readings.scale import Scale
 from selfreward.records import EFTSeed, IFTSeed
 from selfreward.seed_checks import likeness, reading
 from selfreward.seed_checks.advice import advice
-from selfreward.seed_checks.lengths import measure
+from selfreward.seed_checks.lengths import AT_ONCE, measure
 from selfreward.seed_checks.report import FileCheck, Kind, Scores, SeedCheck
 from selfreward.stages.sft_examples import longest_example
 from selfreward.steps.seeds import not_shown_by_eft, teaches_scores_alone
@@ -38,6 +40,7 @@ class _Terms:
     judge: Judge
     chat: Chat
     context: int
+    reporter: Reporter | None
 
     @property
     def scale(self) -> Scale:
@@ -79,7 +82,12 @@ def files_and_config(
     return named, config
 
 
-def check_seeds(files: Sequence[tuple[Path, Kind | None]], config: RunConfig, held_out: Sequence[Path]) -> SeedCheck:
+def check_seeds(
+    files: Sequence[tuple[Path, Kind | None]],
+    config: RunConfig,
+    held_out: Sequence[Path],
+    reporter: Reporter | None = None,
+) -> SeedCheck:
     """Check files, together the seeds of a run; a file whose kind is not given is recognised by its fields.
 
     Raises:
@@ -92,6 +100,7 @@ def check_seeds(files: Sequence[tuple[Path, Kind | None]], config: RunConfig, he
         build_judge(config.judge, config.model.reasoning_tags),
         load_chat(config.model),
         context_length(config.model, config.engine.max_model_len),
+        reporter,
     )
     others = [(str(path), reading.read_held_out(path, terms.scale)) for path in held_out]
     checked = [_check(path, kind or reading.recognise(path), terms, others) for path, kind in files]
@@ -113,7 +122,8 @@ def _check(
     wrong = not_shown_by_eft(terms.rubric, str(path)) if kind == "eft" else None
     seeds, refusals = reading.read(path, kind, terms.scale, score_only=teaches_scores_alone(terms.config))
     longest = longest_example(terms.context, terms.config.sft)
-    lengths, unfit = measure(seeds, terms.judge, terms.chat, longest, terms.limit_is)
+    with _progress(path, len(seeds), terms.reporter) as advance:
+        lengths, unfit = measure(seeds, terms.judge, terms.chat, longest, terms.limit_is, advance)
     if wrong:
         refusals.insert(0, wrong)
     if terms.config.sft.enabled:
@@ -134,6 +144,16 @@ def _check(
     if kind == "eft" and (changed := changed_since(path, terms.rubric)):
         warnings.append(changed)
     return found.model_copy(update={"warnings": tuple(warnings)})
+
+
+@contextmanager
+def _progress(path: Path, rows: int, reporter: Reporter | None) -> Iterator[Advance]:
+    """What is done in a moment needs no bar."""
+    if reporter is None or rows <= AT_ONCE:
+        yield lambda completed: None
+        return
+    with reporter.stage(f"{path}: counting tokens", rows, 0) as advance:
+        yield advance
 
 
 def _together(files: Sequence[FileCheck], terms: _Terms) -> list[str]:

@@ -9,28 +9,35 @@ from itertools import islice
 from selfreward.engines.chat import Chat
 from selfreward.errors import ModelError
 from selfreward.judges.protocol import Judge
+from selfreward.progress import Advance
 from selfreward.records import EFTSeed, IFTSeed
 from selfreward.seed_checks.report import Bin, LeftOut, Lengths
 from selfreward.stages.sft_examples import as_chats, reason_to_leave_out, tokenise
 
-_AT_ONCE = 1_000
+AT_ONCE = 1_000
 """Rows whose token ids are in memory at the same time."""
 _SHORTEST_BIN = 32
 
 
 def measure(
-    seeds: Sequence[IFTSeed | EFTSeed], judge: Judge, chat: Chat, longest: int, limit_is: str
+    seeds: Sequence[IFTSeed | EFTSeed],
+    judge: Judge,
+    chat: Chat,
+    longest: int,
+    limit_is: str,
+    advance: Advance = lambda completed: None,
 ) -> tuple[Lengths | None, list[tuple[int, str]]]:
     """Lengths of the seeds, and (line, reason) of those that the chat template refuses."""
     lengths: list[int] = []
     left_out: list[LeftOut] = []
     refused: list[tuple[int, str]] = []
     rows = iter(seeds)
-    while part := list(islice(rows, _AT_ONCE)):
+    while part := list(islice(rows, AT_ONCE)):
         for seed, tokens, reason in _measured(part, judge, chat, longest, refused):
             lengths.append(tokens)
             if reason:
                 left_out.append(LeftOut(line=seed.line, reason=reason, tokens=tokens))
+        advance(len(lengths) + len(refused))
     if not lengths:
         return None, refused
     lengths.sort()

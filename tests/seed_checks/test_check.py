@@ -264,6 +264,16 @@ def test_the_command(builtin_model: Path, tmp_path: Path, command: Command) -> N
     assert "would refuse this, for 1 reason; 1 warning" in err
 
 
+def test_long_checks_say_how_far_they_are(
+    builtin_model: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "ift.jsonl", IFT)
+    arguments = ("seeds", "check", "ift.jsonl", "--model", str(builtin_model))
+    assert "counting tokens" not in command(*arguments)[2]
+    monkeypatch.setattr(check, "AT_ONCE", 7)
+    assert "ift.jsonl: counting tokens: 8/8, " in command(*arguments)[2]
+
+
 def test_the_command_in_json(builtin_model: Path, tmp_path: Path, command: Command) -> None:
     write(tmp_path / "eft.jsonl", EFT)
     write(tmp_path / "held.jsonl", [{"prompt": EFT[0]["instruction"]}])
