@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from selfreward.seeding.formats.base import Format, LeftOut, Made, Numbered, Reject, Row, Target
 from selfreward.seeding.formats.values import shown
@@ -101,6 +102,11 @@ class Conversion:
         self.tally.left_out[item.reason] += 1
         self.tally.first.setdefault(item.reason, item)
         self._report(item)
+
+
+def report_path(output: Path) -> Path:
+    """Where the rows that were left out are listed."""
+    return output.with_name(f"{output.name}.report.jsonl")
 
 
 def _language(name: str) -> str:

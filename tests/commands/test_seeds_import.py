@@ -148,13 +148,16 @@ def test_an_existing_file_is_kept(command: Command, source: Path) -> None:
     assert len(read_ift(Path("mine.jsonl"))) == 3
 
 
-def test_the_source_is_never_written_over(command: Command, source: Path) -> None:
+def test_the_source_is_never_written_over(command: Command, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(source.parent))
+    code, _, err = command("seeds", "import", "~/data.jsonl", "--as", "ift", "-o", "data.jsonl", "--force")
+    assert (code, "would be written over the source" in err) == (1, True)
     before = source.read_bytes()
     Path("link.jsonl").symlink_to(source)
     for output in ("data.jsonl", "link.jsonl", "../" + source.parent.name + "/data.jsonl"):
         code, _, err = command("seeds", "import", "data.jsonl", "--as", "ift", "-o", output, "--force")
         assert code == 1
-        assert "is the source itself" in err
+        assert "would be written over the source" in err
     source.rename("out.jsonl.report.jsonl")
     assert command("seeds", "import", "out.jsonl.report.jsonl", "--as", "ift", "-o", "out.jsonl")[0] == 1
     assert Path("out.jsonl.report.jsonl").read_bytes() == before
