@@ -22,6 +22,8 @@ _CODE_POINTS = 0x110000
 """Words that a string with one character a word can tell apart."""
 _MORE_MARKS = 2
 """More rare words of each text than are needed: longer lists to count, far fewer candidates to compare."""
+_SORTED_WHERE_FEWER = 16
+"""Going through a table of all texts takes about as long as sorting a list with one of so many of them."""
 
 
 class RougeIndex:
@@ -94,11 +96,11 @@ class RougeIndex:
         held = [self._holders[mark] for mark in marks if mark in self._holders]
         if not held:
             return np.empty(0, dtype=np.intp)
-        shared = np.bincount(np.concatenate([np.frombuffer(texts, dtype=np.uint32) for texts in held]))
-        near = np.nonzero(shared)[0]
+        holders = np.concatenate([np.frombuffer(texts, dtype=np.uint32) for texts in held])
+        near, shared = _counted(holders, len(self._texts))
         lengths = np.frombuffer(self._lengths, dtype=np.uint32)[near].astype(np.int64)
         unmarked = np.maximum(np.frombuffer(self._unmarked, dtype=np.uint32)[near], len(numbers) - len(marks))
-        most = np.minimum(shared[near] + unmarked, np.minimum(lengths, len(numbers)))
+        most = np.minimum(shared + unmarked, np.minimum(lengths, len(numbers)))
         possible: NDArray[np.intp] = near[2 * most / (lengths + len(numbers)) > self._limit]
         return possible
 
@@ -119,6 +121,18 @@ class RougeIndex:
     def _numbered(self, words: Iterable[str]) -> list[int]:
         numbers = self._numbers
         return [numbers.setdefault(word, len(numbers)) for word in words]
+
+
+def _counted(numbers: "NDArray[np.uint32]", below: int) -> "tuple[NDArray[np.intp], NDArray[np.intp]]":
+    """The different numbers, in order, and how often each occurs. A few are sorted; many are counted in a table."""
+    import numpy as np
+
+    if len(numbers) * _SORTED_WHERE_FEWER < below:
+        few, counts = np.unique(numbers, return_counts=True)
+        return few.astype(np.intp), counts
+    table = np.bincount(numbers)
+    many = np.nonzero(table)[0]
+    return many, table[many]
 
 
 @cache

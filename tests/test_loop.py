@@ -208,7 +208,7 @@ def test_pairwise_judging(make_recipe: Make, tmp_path: Path) -> None:
     file.write_text("Describe a walk in the rain.\nName two green things.\n")
     judge = {"method": {"type": "pairwise", "verdict": {"type": "expected", "min_mass": 0.0}}}
     changes = {"prompts": {"file": str(file)}, "judge": judge, "sft": {"enabled": False}}
-    with pytest.raises(ConfigError, match=r"seeds\.eft: .* judges one response a row"):
+    with pytest.raises(ConfigError, match=r"seeds\.eft: .* asks which of two responses is better"):
         run(load_config(make_recipe(tmp_path, **changes)))
     seeds = {"ift": str(find("seeds", "ift.jsonl"))}
     it = run(load_config(make_recipe(tmp_path, iterations=1, seeds=seeds, **changes))).iteration(1)

@@ -40,6 +40,13 @@ def test_known_texts_at_once(text: list[str], known: list[list[str]], limit: flo
     assert [RougeIndex(limit, known).above(text)] == exhaustive([text], known, limit)
 
 
+@given(TEXTS, st.lists(TEXTS, min_size=1, max_size=20), LIMITS)
+def test_candidates_counted_by_sorting(text: list[str], known: list[list[str]], limit: float) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rouge, "_SORTED_WHERE_FEWER", 0)
+        assert [RougeIndex(limit, known).above(text)] == exhaustive([text], known, limit)
+
+
 @given(st.lists(TEXTS, min_size=1, max_size=20), LIMITS, st.integers(0, 20))
 def test_texts_added_later(texts: list[list[str]], limit: float, at_once: int) -> None:
     index = RougeIndex(limit, texts[:at_once])

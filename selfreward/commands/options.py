@@ -1,10 +1,13 @@
 """What the commands have in common: options, finding a run, a line of talk."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from selfreward.errors import SeedError
 
 RunsDir = Annotated[Path, typer.Option(envvar="SELFREWARD_RUNS", help="Where runs are.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or its directory.")]
@@ -20,6 +23,24 @@ def say(text: str) -> None:
     from selfreward.terminal.render import visible
 
     print(visible(text), file=sys.stderr, flush=True)
+
+
+def refuse_output(output: Path, source: Path, others: Sequence[Path], kept: Sequence[Path], *, force: bool) -> None:
+    """Rows are written to a new file, and never over what they are made of.
+
+    Args:
+        others: what is written beside the output.
+        kept: what is not written over without ``--force``.
+    """
+    if output.suffix != ".jsonl":
+        raise typer.BadParameter(f"-o {output}: rows are written as JSONL; give it a name that ends in .jsonl")
+    if source.expanduser().resolve() in [path.resolve() for path in (output, *others)]:
+        raise SeedError(f"{output}: it or a file beside it would be written over the source; give another -o")
+    if output.is_dir():
+        raise SeedError(f"{output}: is a directory; give -o the name of a file")
+    there = [path for path in kept if path.exists()]
+    if there and not force:
+        raise SeedError(f"{there[0]}: is already there; --force writes over it, or give another -o")
 
 
 def find_run(name: str, runs_dir: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
 
-from selfreward.commands.options import RUNS, AsJson, Overrides, RunsDir, say
+from selfreward.commands.options import RUNS, AsJson, Overrides, RunsDir, refuse_output, say
 from selfreward.errors import SeedError
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def build_eft(  # noqa: PLR0913, PLR0917 (options)
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """Make EFT rows of ranked responses: judgments that agree with people, and a held-out part."""
-    from selfreward.eft.building import Choices
-    from selfreward.eft.making import Request, make_eft
+    from selfreward.eft.building import Choices, heldout_path
+    from selfreward.eft.making import Request, beside, make_eft
     from selfreward.progress import Reporter
     from selfreward.seeding.agreement import KEEPS
     from selfreward.seeding.from_ranks import SPREADS
@@ -61,11 +61,15 @@ def build_eft(  # noqa: PLR0913, PLR0917 (options)
     from selfreward.terminal import render, render_eft
 
     thins, at_most = read_thin(thin)
+    if from_ranks and (model or iteration is not None):
+        raise typer.BadParameter("--from-ranks asks no judge; leave out --model and -i")
+    if spread != "evenly" and not from_ranks:
+        raise typer.BadParameter("--spread says how --from-ranks makes scores; give both, or neither")
     kept, spreads = _one_of("--keep", keep, KEEPS), _one_of("--spread", spread, SPREADS)
     request = Request(
         ranked, output, Choices(kept, thins, at_most, heldout, spreads, seed), thin=thin, from_ranks=from_ranks
     )
-    _refuse_output(ranked, output, force=force)
+    refuse_output(output, ranked, beside(output), [output, heldout_path(output)], force=force)
     judge = _Judge(run, iteration, recipe, model, set_ or [], runs_dir)
     try:
         report = make_eft(request, judge.config(), judge.who, Reporter())
@@ -84,18 +88,6 @@ def _one_of(option: str, value: str, known: Sequence[T]) -> T:
         if value == name:
             return name
     raise typer.BadParameter(f"{option} {value}: expected one of {', '.join(known)}")
-
-
-def _refuse_output(source: Path, output: Path, *, force: bool) -> None:
-    from selfreward.eft.making import files_of
-
-    if output.suffix != ".jsonl":
-        raise typer.BadParameter(f"-o {output}: rows are written as JSONL; give it a name that ends in .jsonl")
-    if source.resolve() in [path.resolve() for path in files_of(output)]:
-        raise SeedError(f"{output}: it or a file beside it would be written over the source; give another -o")
-    there = [path for path in files_of(output)[:2] if path.exists()]
-    if there and not force:
-        raise SeedError(f"{there[0]}: is already there; --force writes over it, or give another -o")
 
 
 class _Judge(NamedTuple):

@@ -22,10 +22,11 @@ def check_seed_files(
     as_json: AsJson = False,
 ) -> None:
     """What a run would say to seed files; exits with 1 if it would refuse them."""
+    from selfreward.progress import Reporter
     from selfreward.seed_checks.check import check_seeds, files_and_config
     from selfreward.terminal import render, render_seeds
 
-    found = check_seeds(*files_and_config(files or (), recipe, set_ or (), model), against or ())
+    found = check_seeds(*files_and_config(files or (), recipe, set_ or (), model), against or (), Reporter())
     if as_json:
         print(render.json_text(found))
     else:

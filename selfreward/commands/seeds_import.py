@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from selfreward.commands.options import say
+from selfreward.commands.options import refuse_output, say
 from selfreward.errors import SeedError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def import_seeds(  # noqa: PLR0913, PLR0917 (options)
     force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
 ) -> None:
     """Make IFT, EFT or ranked rows of data in any of the usual formats."""
-    from selfreward.seeding.importing import Conversion, Options
+    from selfreward.seeding.importing import Conversion, Options, report_path
     from selfreward.seeding.recognising import recognise
     from selfreward.seeding.sources import Place, open_source
 
@@ -68,7 +68,9 @@ def import_seeds(  # noqa: PLR0913, PLR0917 (options)
     if target != "eft" and (scale_from or rubric):
         raise typer.BadParameter("--scale-from and --rubric are for --as eft")
     if not preview:
-        _refuse_output(output, source, force=force)
+        if output is None:
+            raise typer.BadParameter("say where to write with -o FILE.jsonl, or only look with --preview 5")
+        refuse_output(output, Path(source), [report_path(output)], [output], force=force)
     found = open_source(source, Place(split=split, config=config, revision=revision))
     form = recognise(found, target, format_, needs_language=bool(language))
     _say_what_it_is(found, form, language=bool(language))
@@ -85,11 +87,6 @@ def import_seeds(  # noqa: PLR0913, PLR0917 (options)
         raise typer.Exit(130) from None
 
 
-def report_path(output: Path) -> Path:
-    """Where the rows that were left out are listed."""
-    return output.with_name(f"{output.name}.report.jsonl")
-
-
 def _target(name: str) -> "Target":
     from selfreward.seeding.formats.base import TARGETS
 
@@ -97,17 +94,6 @@ def _target(name: str) -> "Target":
         if name == known:
             return known
     raise typer.BadParameter(f"--as {name}: expected one of {', '.join(TARGETS)}")
-
-
-def _refuse_output(output: Path | None, source: str, *, force: bool) -> None:
-    if output is None:
-        raise typer.BadParameter("say where to write with -o FILE.jsonl, or only look with --preview 5")
-    if output.suffix != ".jsonl":
-        raise typer.BadParameter(f"-o {output}: rows are written as JSONL; give it a name that ends in .jsonl")
-    if Path(source).exists() and Path(source).resolve() in (output.resolve(), report_path(output).resolve()):
-        raise SeedError(f"{output}: is the source itself, or its report would be; give another -o")
-    if output.exists() and not force:
-        raise SeedError(f"{output}: is already there; --force writes over it, or give another -o")
 
 
 def _scale(form: "Recognised", scale_from: tuple[float, float] | None, rubric: str | None) -> "Rescale":
@@ -120,6 +106,7 @@ def _scale(form: "Recognised", scale_from: tuple[float, float] | None, rubric: s
 
 def _write(conversion: "Callable[[Callable[[LeftOut], None]], Conversion]", output: Path) -> "Tally":
     """Both files under temporary names; the report is put in place first, and stays where no row could be taken."""
+    from selfreward.seeding.importing import report_path
     from selfreward.storage.durable import write_file
 
     report = report_path(output)
@@ -185,13 +172,18 @@ def _shortened(value: Any) -> Any:
 
 
 def _say_what_it_is(source: "Source", form: "Recognised", *, language: bool) -> None:
+    from selfreward.seeding.recognising import COLUMNS_SHOWN
+
     say(f"{source.name}: {source.kind}; format {form.form.name} ({form.form.about})")
     unused = [name for name in form.unused if not (language and name in ("language", "lang"))]
     if unused:
-        say(f"columns not used: {', '.join(unused)}")
+        more = f" and {len(unused) - COLUMNS_SHOWN:,} more" if len(unused) > COLUMNS_SHOWN else ""
+        say(f"columns not used: {', '.join(unused[:COLUMNS_SHOWN])}{more}")
 
 
 def _say_what_came(tally: "Tally", output: Path, scale: "Rescale | None") -> None:
+    from selfreward.seeding.importing import report_path
+
     say(f"{tally.rows:,} rows read, {tally.made:,} rows written to {output}")
     _say_scores(tally, scale)
     _say_left_out(tally, report_path(output))

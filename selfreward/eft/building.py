@@ -1,5 +1,6 @@
 """From ranked responses to EFT rows: split, judge, keep what people agree with, thin out, write."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ class Built:
     """By the response's id."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Fields of the report."""
+    own_scores: bool = False
+    """Whether the scores are the source's own, so that there is nobody to agree with."""
 
     def drop(self, row: Ranked, reason: str, detail: str) -> None:
         """Leave a row out."""
@@ -120,7 +123,7 @@ def from_judgments(
         "judgments": len(judgments),
         "unreadable": len(judgments) - len(read),
         "before": agreement(groups, means),
-        "judged_scores": _histogram(int(score + 0.5) for score in read),
+        "judged_scores": _histogram(math.floor(score + 0.5) for score in read),
     }
     return built
 
@@ -155,14 +158,14 @@ def from_ranks(parts: Parts, rubric: Rubric, choices: Choices) -> Built:
 
 def from_scores(parts: Parts, targets: Mapping[str, Target]) -> Built:
     """Scores that the source has already."""
-    return Built(*parts, targets={row.id: targets[row.id] for row in parts.training})
+    return Built(*parts, targets={row.id: targets[row.id] for row in parts.training}, own_scores=True)
 
 
 def finish(built: Built, choices: Choices) -> None:
     """Thin out, and count what is left."""
     built.facts["kept_scores"] = _histogram(t.score for t in built.targets.values())
     if choices.thin:
-        by_words = {_words(row): row for row in built.training if row.id in built.targets}
+        by_words = _by_words([(row, built.targets[row.id]) for row in built.training if row.id in built.targets])
         scores = {words: float(built.targets[row.id].score) for words, row in by_words.items()}
         for words in sorted(thinned_out(scores, choices.at_most, choices.seed), key=lambda w: by_words[w].line):
             built.drop(by_words[words], "thinned", "one of too many with the most frequent score")
@@ -170,7 +173,7 @@ def finish(built: Built, choices: Choices) -> None:
     of_these = [row for row in built.training if row.id in written]
     built.left_out.sort(key=lambda item: item.line)
     built.facts |= {
-        "after": agreement(by_prompt(of_these).values(), written),
+        "after": None if built.own_scores else agreement(by_prompt(of_these).values(), written),
         "scores": _histogram(t.score for t in built.targets.values()),
         "left_out": dict(Counter(item.reason for item in built.left_out).most_common()),
         "written": len(built.targets),
@@ -200,9 +203,15 @@ def _eft_row(row: Ranked, found: Target) -> dict[str, Any]:
     return {name: value for name, value in own.items() if value != ""}
 
 
-def _words(row: Ranked) -> str:
-    """What tells a row from others, wherever it stands; the line parts exact repetitions."""
-    return f"{row.prompt}\0{row.response}\0{row.prompt_id}\0{row.rank}\0{row.quality}"
+def _by_words(rows: Sequence[tuple[Ranked, Target]]) -> dict[str, Ranked]:
+    """Rows by what tells each from the others, wherever it stands; only exact repetitions are counted through."""
+    found: dict[str, Ranked] = {}
+    times: Counter[str] = Counter()
+    for row, own in rows:
+        words = f"{row.prompt}\0{row.response}\0{row.prompt_id}\0{row.rank}\0{row.quality}\0{own.rationale}"
+        found[f"{words}\0{times[words]}"] = row
+        times[words] += 1
+    return found
 
 
 def _histogram(scores: Any) -> dict[int, int]:

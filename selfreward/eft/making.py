@@ -29,6 +29,7 @@ from selfreward.eft.sidecar import sidecar_path, write_sidecar
 from selfreward.errors import ConfigError, SeedError
 from selfreward.progress import Reporter
 from selfreward.records import EFTSeed, Message, Ranked, content_id
+from selfreward.seeding.importing import report_path
 from selfreward.seeding.own_format import read_eft
 from selfreward.seeding.ranked import by_prompt, read_ranked
 from selfreward.seeding.rows import RowError, json_object
@@ -122,14 +123,9 @@ def make_eft(request: Request, config: RunConfig, who: Callable[[], Who], report
     return report
 
 
-def report_path(output: Path) -> Path:
-    """Where the rows that were left out are listed."""
-    return output.with_name(f"{output.name}.report.jsonl")
-
-
-def files_of(output: Path) -> tuple[Path, ...]:
-    """All that is written beside the output, and itself."""
-    return output, heldout_path(output), report_path(output), sidecar_path(output)
+def beside(output: Path) -> tuple[Path, ...]:
+    """All that is written beside the output."""
+    return heldout_path(output), report_path(output), sidecar_path(output)
 
 
 def _work_path(output: Path) -> Path:

@@ -34,7 +34,7 @@ class EFTReport(Frozen):
     before: Agreement | None = None
     """The judge's mean scores against people, over all that was judged."""
     after: Agreement | None = None
-    """The scores of the rows that were written against people."""
+    """The scores of the rows that were written against people; None where they are the source's own."""
     judged_scores: dict[int, int] = Field(default_factory=dict)
     """Single readable judgments, by the nearest whole score."""
     kept_scores: dict[int, int] = Field(default_factory=dict)

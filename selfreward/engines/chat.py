@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from selfreward.errors import ModelError
 from selfreward.records import Message
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
 # Private-use characters mark where content goes in a rendered template.
 _SLOT = re.compile("\ue000(\\d+)\ue001")
+
+
+class Target(NamedTuple):
+    """A finished chat, of which the last message is to be learned."""
+
+    ids: list[int]
+    start: int
+    """How many of them come before the last message's own."""
+    spells_special: bool
+    """Whether a message spells a special token."""
 
 
 class Chat:
@@ -66,6 +76,16 @@ class Chat:
             for text, own in zip(texts, ids, strict=True)
         ]
 
+    def _spelled(self, chat: Sequence[Message], clean: bool) -> bool:
+        """Whether a message spells a special token.
+
+        Of a clean chat it is enough to look at the strings, which a template may have left out: any other way to one
+        would have given a special token more.
+        """
+        if clean:
+            return any(self._control.search(message.content) for message in chat)
+        return any(self.which_spell_special([message.content for message in chat]))
+
     def encode(
         self,
         chats: Sequence[Sequence[Message]],
@@ -74,18 +94,23 @@ class Chat:
         open_turn: bool = True,
     ) -> list[list[int]]:
         """Token ids of each chat; with ``open_turn`` they end where the assistant begins to write."""
+        ids = [own for own, _ in self._encode(chats, open_turn)]
+        if prefills is None:
+            return ids
+        return [start + list(prefill) for start, prefill in zip(ids, prefills, strict=True)]
+
+    def _encode(self, chats: Sequence[Sequence[Message]], open_turn: bool) -> list[tuple[list[int], bool]]:
+        """Token ids of each chat, and whether template and messages together gave them."""
         if not chats:
             return []
         texts = [self._render([m.model_dump() for m in chat], open_turn) for chat in chats]
         # The template has written what stands at the beginning of a sequence; a second one would shift everything.
         joint = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        ids = [
-            together if self._is_clean(chat, together, open_turn) else self._encode_apart(chat, open_turn)
-            for chat, together in zip(chats, joint, strict=True)
+        clean = [self._is_clean(chat, together, open_turn) for chat, together in zip(chats, joint, strict=True)]
+        return [
+            (together, True) if is_clean else (self._encode_apart(chat, open_turn), False)
+            for chat, together, is_clean in zip(chats, joint, clean, strict=True)
         ]
-        if prefills is None:
-            return ids
-        return [start + list(prefill) for start, prefill in zip(ids, prefills, strict=True)]
 
     def longer_than(self, room: int, chats: Sequence[Sequence[Message]]) -> list[int]:
         """Which of the chats have more tokens than that, by their place. Tokenises only where there is a doubt."""
@@ -93,14 +118,14 @@ class Chat:
         ids = self.encode([chats[i] for i in doubtful])
         return [i for i, own in zip(doubtful, ids, strict=True) if len(own) > room]
 
-    def encode_targets(self, chats: Sequence[Sequence[Message]]) -> list[tuple[list[int], int]]:
-        """For each finished chat, its token ids and how many of them come before the last message's own."""
-        finished = self.encode(chats, open_turn=False)
+    def encode_targets(self, chats: Sequence[Sequence[Message]]) -> list[Target]:
+        """Each finished chat as it is trained on."""
+        finished = self._encode(chats, open_turn=False)
         contexts = list(dict.fromkeys(tuple(chat[:-1]) for chat in chats))  # both sides of a pair have the same
         opened = dict(zip(contexts, self.encode(contexts), strict=True))
         return [
-            (whole, _shared_length(whole, opened[tuple(chat[:-1])]))
-            for chat, whole in zip(chats, finished, strict=True)
+            Target(whole, _shared_length(whole, opened[tuple(chat[:-1])]), self._spelled(chat, clean))
+            for chat, (whole, clean) in zip(chats, finished, strict=True)
         ]
 
     def decode(self, token_ids: Sequence[int]) -> str:
@@ -164,7 +189,7 @@ class Chat:
         return self._count_special(ids) == self._special_in_template[key]
 
     def _count_special(self, ids: list[int]) -> int:
-        return sum(token_id in self.control_ids for token_id in ids)
+        return sum(map(self.control_ids.__contains__, ids))
 
     def _encode_apart(self, chat: Sequence[Message], open_turn: bool) -> list[int]:
         ids: list[int] = []

@@ -100,7 +100,7 @@ def score_tokens(chat: Chat, rubric: Rubric) -> tuple[tuple[int, ...], list[int]
     question = Message(role="user", content="?")
     lines = [rubric.verdict(score) for score in rubric.front.scale.scores]
     chats = [(question, Message(role="assistant", content=line)) for line in lines]
-    targets = [ids[start:] for ids, start in chat.encode_targets(chats)]
+    targets = [ids[start:] for ids, start, _ in chat.encode_targets(chats)]
     columns = list(zip(*targets, strict=False))
     prefill = tuple(column[0] for column in takewhile(lambda c: len(set(c)) == 1, columns))
     tokens = [ids[len(prefill)] for ids in targets if len(ids) > len(prefill)]

@@ -3,25 +3,30 @@
 import math
 import statistics
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from selfreward.builtin_model import BUILTIN_NAME
 from selfreward.config import RunConfig, make_config, parse_overrides
+from selfreward.eft.judging import named_model
+from selfreward.eft.sidecar import changed_since
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import context_length, load_chat
-from selfreward.errors import ConfigError, EngineError, SeedError
+from selfreward.errors import ConfigError, EngineError, ModelError, SeedError
 from selfreward.judges import build_judge
+from selfreward.judges.fitting import check_fits
 from selfreward.judges.protocol import Judge
+from selfreward.progress import Advance, Reporter
 from selfreward.readings.scale import Scale
 from selfreward.records import EFTSeed, IFTSeed
 from selfreward.seed_checks import likeness, reading
 from selfreward.seed_checks.advice import advice
-from selfreward.seed_checks.lengths import measure
-from selfreward.seed_checks.report import FileCheck, Kind, Likeness, Scores, SeedCheck
+from selfreward.seed_checks.lengths import AT_ONCE, measure
+from selfreward.seed_checks.report import FileCheck, Kind, Scores, SeedCheck
 from selfreward.stages.sft_examples import longest_example
-from selfreward.steps.seeds import teaches_scores_alone
+from selfreward.steps.seeds import not_shown_by_eft, teaches_scores_alone
 from selfreward.storage.catalogue import find_config
 from selfreward.templates import Rubric
 
@@ -35,6 +40,7 @@ class _Terms:
     judge: Judge
     chat: Chat
     context: int
+    reporter: Reporter | None
 
     @property
     def scale(self) -> Scale:
@@ -76,7 +82,12 @@ def files_and_config(
     return named, config
 
 
-def check_seeds(files: Sequence[tuple[Path, Kind | None]], config: RunConfig, held_out: Sequence[Path]) -> SeedCheck:
+def check_seeds(
+    files: Sequence[tuple[Path, Kind | None]],
+    config: RunConfig,
+    held_out: Sequence[Path],
+    reporter: Reporter | None = None,
+) -> SeedCheck:
     """Check files, together the seeds of a run; a file whose kind is not given is recognised by its fields.
 
     Raises:
@@ -89,6 +100,7 @@ def check_seeds(files: Sequence[tuple[Path, Kind | None]], config: RunConfig, he
         build_judge(config.judge, config.model.reasoning_tags),
         load_chat(config.model),
         context_length(config.model, config.engine.max_model_len),
+        reporter,
     )
     others = [(str(path), reading.read_held_out(path, terms.scale)) for path in held_out]
     checked = [_check(path, kind or reading.recognise(path), terms, others) for path, kind in files]
@@ -107,10 +119,15 @@ def check_seeds(files: Sequence[tuple[Path, Kind | None]], config: RunConfig, he
 def _check(
     path: Path, kind: Kind, terms: _Terms, held_out: Sequence[tuple[str, Sequence[likeness.Request]]]
 ) -> FileCheck:
+    wrong = not_shown_by_eft(terms.rubric, str(path)) if kind == "eft" else None
     seeds, refusals = reading.read(path, kind, terms.scale, score_only=teaches_scores_alone(terms.config))
     longest = longest_example(terms.context, terms.config.sft)
-    lengths, unfit = measure(seeds, terms.judge, terms.chat, longest, terms.limit_is)
-    refusals += [f"{path}:{line}: {reason}" for line, reason in unfit]
+    with _progress(path, len(seeds), terms.reporter) as advance:
+        lengths, unfit = measure(seeds, terms.judge, terms.chat, longest, terms.limit_is, advance)
+    if wrong:
+        refusals.insert(0, wrong)
+    if terms.config.sft.enabled:
+        refusals += [f"{path}:{line}: {reason}" for line, reason in unfit]
     found = FileCheck(
         path=str(path),
         kind=kind,
@@ -121,23 +138,32 @@ def _check(
         lengths=lengths,
         duplicates=likeness.within(str(path), seeds, terms.near),
         scores=_scores(seeds, terms.scale) if kind == "eft" and seeds else None,
-        overlaps=tuple(_overlap(file, asked, seeds, terms.near) for file, asked in held_out),
+        overlaps=tuple(likeness.between(file, asked, seeds, terms.near) for file, asked in held_out),
     )
-    return found.model_copy(update={"warnings": tuple(advice(found, terms.config.prompts.few_shot_seeds))})
+    warnings = list(advice(found, terms.config.prompts.few_shot_seeds))
+    if kind == "eft" and (changed := changed_since(path, terms.rubric)):
+        warnings.append(changed)
+    return found.model_copy(update={"warnings": tuple(warnings)})
 
 
-def _overlap(
-    file: str, asked: Sequence[likeness.Request], seeds: Sequence[IFTSeed | EFTSeed], limit: float
-) -> Likeness:
-    return likeness.between(file, asked, seeds, limit)
+@contextmanager
+def _progress(path: Path, rows: int, reporter: Reporter | None) -> Iterator[Advance]:
+    """What is done in a moment needs no bar."""
+    if reporter is None or rows <= AT_ONCE:
+        yield lambda completed: None
+        return
+    with reporter.stage(f"{path}: counting tokens", rows, 0) as advance:
+        yield advance
 
 
 def _together(files: Sequence[FileCheck], terms: _Terms) -> list[str]:
     """What a run would say of all files, and of the judge with this model."""
     refusals = []
+    who = named_model(terms.config)
     try:
-        terms.judge.check(terms.chat)
-    except EngineError as error:
+        chat = who.chat if terms.config.judge.model else terms.chat
+        check_fits(terms.config.judge, terms.config.model.reasoning_tags, who.engine, who.setting, chat)
+    except (EngineError, ModelError) as error:
         refusals.append(str(error))
     usable = sum(file.rows - len(file.lengths.left_out) for file in files if file.lengths)
     if terms.config.sft.enabled and not usable and all(file.rows for file in files):

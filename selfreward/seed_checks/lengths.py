@@ -9,28 +9,35 @@ from itertools import islice
 from selfreward.engines.chat import Chat
 from selfreward.errors import ModelError
 from selfreward.judges.protocol import Judge
+from selfreward.progress import Advance
 from selfreward.records import EFTSeed, IFTSeed
 from selfreward.seed_checks.report import Bin, LeftOut, Lengths
 from selfreward.stages.sft_examples import as_chats, reason_to_leave_out, tokenise
 
-_AT_ONCE = 1_000
+AT_ONCE = 1_000
 """Rows whose token ids are in memory at the same time."""
 _SHORTEST_BIN = 32
 
 
 def measure(
-    seeds: Sequence[IFTSeed | EFTSeed], judge: Judge, chat: Chat, longest: int, limit_is: str
+    seeds: Sequence[IFTSeed | EFTSeed],
+    judge: Judge,
+    chat: Chat,
+    longest: int,
+    limit_is: str,
+    advance: Advance = lambda completed: None,
 ) -> tuple[Lengths | None, list[tuple[int, str]]]:
     """Lengths of the seeds, and (line, reason) of those that the chat template refuses."""
     lengths: list[int] = []
     left_out: list[LeftOut] = []
     refused: list[tuple[int, str]] = []
     rows = iter(seeds)
-    while part := list(islice(rows, _AT_ONCE)):
+    while part := list(islice(rows, AT_ONCE)):
         for seed, tokens, reason in _measured(part, judge, chat, longest, refused):
             lengths.append(tokens)
             if reason:
                 left_out.append(LeftOut(line=seed.line, reason=reason, tokens=tokens))
+        advance(len(lengths) + len(refused))
     if not lengths:
         return None, refused
     lengths.sort()
@@ -52,9 +59,8 @@ def _measured(
     part: list[IFTSeed | EFTSeed], judge: Judge, chat: Chat, longest: int, refused: list[tuple[int, str]]
 ) -> Iterator[tuple[IFTSeed | EFTSeed, int, str | None]]:
     """Each seed, its tokens, and why it is left out; one by one where the template refuses some of them."""
-    chats = as_chats(part, judge)
     try:
-        tokenised = tokenise(chats, chat)
+        tokenised = tokenise(as_chats(part, judge), chat)
     except ModelError as error:
         if len(part) == 1:
             refused.append((part[0].line, str(error)))
@@ -62,8 +68,8 @@ def _measured(
         for seed in part:
             yield from _measured([seed], judge, chat, longest, refused)
         return
-    for (seed, messages), (ids, _) in zip(chats, tokenised, strict=True):
-        yield seed, len(ids), reason_to_leave_out(messages, ids, longest, chat)
+    for seed, target in zip(part, tokenised, strict=True):
+        yield seed, len(target.ids), reason_to_leave_out(target, longest)
 
 
 def _histogram(lengths: Sequence[int]) -> tuple[Bin, ...]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 
 from selfreward.records import Message
 
@@ -15,8 +16,12 @@ def draw(seed: int, *what: str) -> float:
 def is_held_out(messages: tuple[Message, ...], share: float, seed: int) -> bool:
     """Whether a prompt belongs to the held-out part.
 
-    By its words, whatever their case and spaces and whatever its id, so that one prompt is never on both sides. A
-    larger share holds what a smaller one held.
+    By its words, whatever their case and spaces, however their accents are encoded, and whatever its id, so that one
+    prompt is never on both sides. A larger share holds what a smaller one held.
     """
-    words = [part for m in messages for part in (m.role, " ".join(m.content.split()).casefold())]
+    words = [part for m in messages for part in (m.role, _plain(m.content))]
     return draw(seed, "heldout", *words) < share
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).split()).casefold()

@@ -1,13 +1,15 @@
 """Foreign rows become seeds: each is converted by its format, and what is left out is named and counted."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from selfreward.seeding.formats.base import Format, LeftOut, Made, Numbered, Reject, Row, Target
 from selfreward.seeding.formats.values import shown
 from selfreward.seeding.rescale import Rescale
-from selfreward.seeding.seen import Seen
+from selfreward.seeding.seen import Seen, short_hash
 from selfreward.seeding.sources.base import Found, Source
 
 
@@ -22,7 +24,7 @@ class Tally:
     first: dict[str, LeftOut] = field(default_factory=dict)
     """The first one of each reason."""
     found_scores: Counter[float] = field(default_factory=Counter)
-    """Scores as they stand in the source."""
+    """Scores of the rows that are written, as they stand in the source."""
     scores: Counter[int] = field(default_factory=Counter)
     """Scores as they are written."""
 
@@ -51,13 +53,15 @@ class Conversion:
         Raises:
             SeedError: the source cannot be read on, or a score is on no known scale.
         """
-        seen = Seen()
+        seen, prompts = Seen(), Seen()
         for item in self._form.converters[self._options.target](self._rows):
             if isinstance(item, LeftOut):
                 self._leave_out(item)
                 continue
             try:
                 made = self._scaled(item)
+                if self._options.target == "ranked":
+                    _check_prompt(made, prompts)
                 key = _key(made, self._options.target)
                 earlier = seen.first(key, item.line)
                 if earlier is not None:
@@ -66,6 +70,9 @@ class Conversion:
                 self._leave_out(LeftOut(item.line, error.reason, str(error)))
                 continue
             self.tally.made += 1
+            if self._options.scale:
+                self.tally.found_scores[item.row["score"]] += 1
+                self.tally.scores[made["score"]] += 1
             yield made
 
     def _rows(self, *, only_looking: bool = False) -> Iterator[Numbered]:
@@ -88,16 +95,18 @@ class Conversion:
     def _scaled(self, item: Made) -> Row:
         if self._options.scale is None:
             return item.row
-        found = item.row["score"]
-        score = self._options.scale.score(found, f"{self._source.name}:{item.line}")
-        self.tally.found_scores[found] += 1
-        self.tally.scores[score] += 1
+        score = self._options.scale.score(item.row["score"], f"{self._source.name}:{item.line}")
         return {**item.row, "score": score}
 
     def _leave_out(self, item: LeftOut) -> None:
         self.tally.left_out[item.reason] += 1
         self.tally.first.setdefault(item.reason, item)
         self._report(item)
+
+
+def report_path(output: Path) -> Path:
+    """Where the rows that were left out are listed."""
+    return output.with_name(f"{output.name}.report.jsonl")
 
 
 def _language(name: str) -> str:
@@ -110,6 +119,13 @@ def _repeated(target: Target, line: int) -> str:
             f"the prompt has the same response from line {line}, which counts, whatever the rank or quality of this one"
         )
     return f"the same as what line {line} gives"
+
+
+def _check_prompt(row: Row, prompts: Seen) -> None:
+    """One prompt an id, or ``build-eft`` would compare responses to different ones; it refuses such a file."""
+    words = short_hash(json.dumps(row.get("prompt") or row["messages"])) >> 1  # kept in the place of a line, so signed
+    if prompts.first(row["prompt_id"], words) not in (None, words):
+        raise Reject("other_prompt", f"prompt_id {shown(row['prompt_id'])} has another prompt further up")
 
 
 def _key(row: Row, target: Target) -> str:

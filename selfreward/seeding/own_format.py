@@ -5,7 +5,7 @@ from typing import Any
 
 from selfreward.readings.scale import Scale
 from selfreward.records import EFTSeed, IFTSeed, Message, content_id
-from selfreward.seeding.rows import RowError, chat_field, in_turn, read_rows, text_field
+from selfreward.seeding.rows import RowError, chat_field, in_turn, read_rows, shown, text_field
 
 _IFT_SHAPES = (
     frozenset({"instruction", "response"}),
@@ -13,6 +13,7 @@ _IFT_SHAPES = (
 )
 _EFT_FIELDS = frozenset({"instruction", "response", "rationale", "score"})
 _OPTIONAL = frozenset({"task"})
+_WAY_OUT = "`selfreward seeds import` makes such rows of the usual formats"
 
 
 def read_ift(path: Path, set_aside: list[str] | None = None) -> list[IFTSeed]:
@@ -41,7 +42,7 @@ def _ift(row: dict[str, Any], line: int) -> IFTSeed:
     fields = frozenset(row) - _OPTIONAL
     if fields not in _IFT_SHAPES:
         found = ", ".join(sorted(row)) or "nothing"
-        raise RowError(f'found the fields {found}; expected "instruction" and "response", or "messages"')
+        raise RowError(f'found the fields {found}; expected "instruction" and "response", or "messages"; {_WAY_OUT}')
     if "messages" in row:
         messages = _messages(row["messages"])
     else:
@@ -66,15 +67,16 @@ def _messages(value: Any) -> tuple[Message, ...]:
 def _eft(row: dict[str, Any], line: int, scale: Scale, score_only: bool) -> EFTSeed:
     unknown = frozenset(row) - _EFT_FIELDS - _OPTIONAL
     if unknown:
-        raise RowError(f"unknown fields {', '.join(sorted(unknown))}; expected {', '.join(sorted(_EFT_FIELDS))}")
+        expected = ", ".join(sorted(_EFT_FIELDS))
+        raise RowError(f"unknown fields {', '.join(sorted(unknown))}; expected {expected}; {_WAY_OUT}")
     instruction, response = (text_field(row, f).strip() for f in ("instruction", "response"))
     rationale = _rationale(row, score_only)
     score = row.get("score")
     expected = f"expected a whole number from {scale.min} to {scale.max}"
     if isinstance(score, bool) or not isinstance(score, int | float):
-        raise RowError(f'"score" is {score!r}; {expected}' if "score" in row else f'no "score"; {expected}')
+        raise RowError(f'"score" is {shown(score)}; {expected}' if "score" in row else f'no "score"; {expected}')
     if score not in scale.scores:
-        raise RowError(f'"score" is {score}; {expected}')
+        raise RowError(f'"score" is {shown(score)}; {expected}')
     return EFTSeed(
         id=content_id("eft", line, instruction, response),
         instruction=instruction,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.records import Message, Ranked, content_id
-from selfreward.seeding.rows import RowError, chat_field, finite, in_turn, read_rows, text_field
+from selfreward.seeding.rows import RowError, chat_field, finite, in_turn, read_rows, shown, text_field
 
 _SHAPES = (
     frozenset({"prompt_id", "prompt", "response", "rank", "quality"}),
@@ -62,7 +62,10 @@ def _parser() -> Callable[[dict[str, Any], int], Ranked]:
 def _ranked(row: dict[str, Any], line: int) -> Ranked:
     if frozenset(row) not in _SHAPES:
         found = ", ".join(sorted(row)) or "nothing"
-        raise RowError(f'found the fields {found}; expected prompt_id, prompt (or "messages"), response, rank, quality')
+        raise RowError(
+            f'found the fields {found}; expected prompt_id, prompt (or "messages"), response, rank, quality, as '
+            "`selfreward seeds import --as ranked` writes them"
+        )
     prompt_id, response = text_field(row, "prompt_id"), text_field(row, "response").strip()
     rank, quality = _rank(row["rank"]), _quality(row["quality"])
     if rank is None and quality is None:
@@ -96,7 +99,7 @@ def _rank(value: Any) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise RowError(f'"rank" is {value!r}; expected a whole number, 0 for the best, or null')
+        raise RowError(f'"rank" is {shown(value)}; expected a whole number, 0 for the best, or null')
     return value
 
 

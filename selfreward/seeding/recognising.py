@@ -13,7 +13,7 @@ from selfreward.seeding.sources.base import Source
 SAMPLE = 64
 """So many readable rows are looked at."""
 _UNREADABLE = 1000
-_COLUMNS_SHOWN = 40
+COLUMNS_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def _fitting(form: Format, rows: Sequence[Row]) -> int:
 
 
 def _nothing_fits(source: Source, columns: Mapping[str, str], form: Format | None) -> str:
-    found = ", ".join(f"{name} ({what})" for name, what in islice(columns.items(), _COLUMNS_SHOWN)) or "none"
-    more = f" and {len(columns) - _COLUMNS_SHOWN} more" if len(columns) > _COLUMNS_SHOWN else ""
+    found = ", ".join(f"{name} ({what})" for name, what in islice(columns.items(), COLUMNS_SHOWN)) or "none"
+    more = f" and {len(columns) - COLUMNS_SHOWN} more" if len(columns) > COLUMNS_SHOWN else ""
     tried = f"the first rows do not fit the format {form.name}" if form else "no format fits the first rows"
     known = "\n".join(f"  {each.name:<18} {each.about}" for each in ((form,) if form else FORMATS))
     return f"{source.name}: {tried}\ncolumns found: {found}{more}\nexpected columns:\n{known}"

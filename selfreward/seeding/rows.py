@@ -13,6 +13,8 @@ from selfreward.errors import SeedError
 from selfreward.records import Message
 
 T = TypeVar("T")
+_SHOWN = 60
+_OTHER_KINDS = {b"\x1f\x8b": "gzip-compressed", b"PAR1": "Parquet"}
 
 
 class RowError(ValueError):
@@ -88,7 +90,16 @@ def finite(value: Any, name: str) -> float:
         number = float(value) if abs(value) <= sys.float_info.max else math.inf
         if math.isfinite(number):
             return number
-    raise RowError(f"{name} is {value!r}; expected a number")
+    raise RowError(f"{name} is {shown(value)}; expected a number")
+
+
+def shown(value: Any) -> str:
+    """A value for a message, however long it is."""
+    try:
+        written = repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return f"a number of {value.bit_length():,} bits"
+    return written if len(written) <= _SHOWN else f"{written[:_SHOWN]}…"
 
 
 def in_turn(roles: Sequence[str]) -> bool:
@@ -103,6 +114,9 @@ def _lines(path: Path) -> list[str]:
     except OSError as error:
         raise SeedError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
+        for mark, kind in _OTHER_KINDS.items():
+            if error.object.startswith(mark):
+                raise SeedError(f"{path}: is {kind}; `selfreward seeds import` makes JSONL of it") from error
         raise SeedError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
 
 

@@ -105,7 +105,7 @@ def _pairs(
                 margin=chosen.score - rejected.score,
                 chosen_token_ids=chosen.response.token_ids,
                 rejected_token_ids=rejected.response.token_ids,
-                retokenised=any(_differs(ids[start:], r.token_ids) for (ids, start), r in sides),
+                retokenised=any(_differs(ids[start:], r.token_ids) for (ids, start, _), r in sides),
             )
         )
     return pairs

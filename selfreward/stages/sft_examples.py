@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from selfreward.engines.chat import Chat
+from selfreward.engines.chat import Chat, Target
 from selfreward.judges.protocol import Judge
 from selfreward.objectives.sft import SFTConfig
 from selfreward.records import EFTSeed, Example, IFTSeed, Message, content_id
@@ -32,15 +32,16 @@ def build_examples(
     longest = longest_example(context, config)
     counts: Counter[str] = Counter()
     examples: list[Example] = []
-    for (source, messages), (input_ids, start) in zip(chats, tokenise(chats, chat), strict=True):
-        reason = reason_to_leave_out(messages, input_ids, longest, chat)
+    for (source, messages), target in zip(chats, tokenise(chats, chat), strict=True):
+        input_ids = target.ids
+        reason = reason_to_leave_out(target, longest)
         if not reason and counts["tokens.examples"] + len(input_ids) > (config.max_tokens or float("inf")):
             reason = "over_token_budget"
         if reason:
             counts[f"drop.{reason}"] += 1
             continue
         counts["tokens.examples"] += len(input_ids)
-        examples.append(_example(source, messages, input_ids, start))
+        examples.append(_example(source, messages, input_ids, target.start))
     counts.update(e.kind for e in examples)
     return Shard(examples, len(chats), counts)
 
@@ -55,17 +56,17 @@ def longest_example(context: int, config: SFTConfig) -> int:
     return min(context, config.max_length or context)
 
 
-def tokenise(chats: Sequence[tuple[IFTSeed | EFTSeed, tuple[Message, ...]]], chat: Chat) -> list[tuple[list[int], int]]:
-    """Token ids of each chat through the end of its last turn, and where that turn's own begin."""
-    tokenised = chat.encode_targets([messages for _, messages in chats])
-    return [(_through_end_of_turn(ids, start, chat), start) for ids, start in tokenised]
+def tokenise(chats: Sequence[tuple[IFTSeed | EFTSeed, tuple[Message, ...]]], chat: Chat) -> list[Target]:
+    """Each chat through the end of its last turn."""
+    targets = chat.encode_targets([messages for _, messages in chats])
+    return [target._replace(ids=_through_end_of_turn(target.ids, target.start, chat)) for target in targets]
 
 
-def reason_to_leave_out(messages: Sequence[Message], ids: Sequence[int], longest: int, chat: Chat) -> str | None:
+def reason_to_leave_out(target: Target, longest: int) -> str | None:
     """Why a chat can be no example, whatever the budget of tokens."""
-    if any(chat.spells_special(message.content) for message in messages):
+    if target.spells_special:
         return "special_tokens"
-    return "too_long" if len(ids) > longest else None
+    return "too_long" if len(target.ids) > longest else None
 
 
 def _through_end_of_turn(ids: list[int], start: int, chat: Chat) -> list[int]:

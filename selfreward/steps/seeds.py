@@ -16,6 +16,7 @@ from selfreward.stages.shard import Shard
 from selfreward.steps.keys import made_from, model_inputs, rubric_inputs
 from selfreward.storage.durable import file_hash
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
+from selfreward.templates import Rubric
 
 R = TypeVar("R", bound=Record)
 
@@ -29,16 +30,8 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
     """
     rubric = config.judge.load_rubric()
     scale = rubric.front.scale
-    if rubric.front.aspects and config.seeds.eft:
-        raise ConfigError(
-            f"seeds.eft: {config.seeds.eft} has one score a response, and the rubric {rubric.path} asks for aspects; "
-            "leave seeds.eft out, or use a rubric with one score"
-        )
-    if config.judge.method.compares and config.seeds.eft:
-        raise ConfigError(
-            f"seeds.eft: {config.seeds.eft} judges one response a row, and judge.method.type="
-            f"{config.judge.method.type} compares two; leave seeds.eft out, or use another method"
-        )
+    if config.seeds.eft and (wrong := not_shown_by_eft(rubric, config.seeds.eft)):
+        raise ConfigError(f"seeds.eft: {wrong}")
     errors: list[str] = []
 
     def read(path: str | None, reader: Callable[[Path], list[R]]) -> list[R]:
@@ -53,6 +46,20 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
     if errors:
         raise SeedError("\n".join(errors))
     return ift, eft
+
+
+def not_shown_by_eft(rubric: Rubric, path: str) -> str | None:
+    """Why EFT seeds do not show how this rubric judges; None where they do."""
+    if rubric.front.aspects:
+        asks = "for aspects"
+    elif len(rubric.response_inputs) > 1:
+        asks = "which of two responses is better"
+    else:
+        return None
+    return (
+        f"{path} has one score a response, and the rubric {rubric.path} asks {asks}; leave seeds.eft out, or use a "
+        "rubric with one score"
+    )
 
 
 def seed_notices(config: RunConfig) -> list[str]:

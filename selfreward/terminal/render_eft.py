@@ -23,7 +23,7 @@ def lines(report: EFTReport) -> Iterator[str]:
         yield f"{report.heldout_rows:,} responses to {report.heldout_prompts:,} prompts held out in {report.heldout}"
     if report.judgments:
         yield f"judgments: {report.judgments:,}, unreadable {report.unreadable / report.judgments:.1%}"
-    if report.mode == "judged" and report.before:
+    if report.before:
         yield f"judge and people before: {_agreement(report.before)}"
     if report.after:
         yield f"scores written and people: {_agreement(report.after)}"

@@ -197,6 +197,7 @@ def test_eft_rows_are_converted(command: Command, tmp_path: Path) -> None:
     code, _, err = build(command, "--heldout", "0.4")
     assert code == 0
     assert "the source has scores; they were taken as they are" in err
+    assert "people" not in err, "scores agree with themselves"
     seeds = read_eft(Path("mine/eft.jsonl"), FIVE)
     assert sum(s.score == 5 for s in seeds) == sum(s.score == 1 for s in seeds)
     held = read_ranked(Path("mine/eft.heldout.jsonl"))
@@ -217,6 +218,8 @@ def test_eft_rows_are_converted(command: Command, tmp_path: Path) -> None:
         (("--from-ranks", "--set", "judge.rubric=aspects_5pt"), 1, "asks for a score of each aspect"),
         (("--from-ranks", "--set", "judge.nonsense=1"), 1, "no such setting"),
         (("--from-ranks", "--heldout", "2"), 2, "--heldout"),
+        (("--from-ranks", "--model", "m"), 2, "--from-ranks asks no judge; leave out --model and -i"),
+        (("--model", "m", "--spread", "quality"), 2, "--spread says how --from-ranks makes scores"),
         (("--model", "./nowhere"), 1, "nowhere"),
     ],
 )
@@ -241,6 +244,8 @@ def test_an_output_is_not_written_over(command: Command, source: Path) -> None:
     assert code == 1
     assert "would be written over the source" in err
     assert build(command, "--from-ranks", out="eft.txt")[0] == 2
+    Path("there.jsonl").mkdir()
+    assert "there.jsonl: is a directory; give -o" in build(command, "--from-ranks", "--force", out="there.jsonl")[2]
 
 
 @pytest.mark.parametrize(

@@ -148,13 +148,16 @@ def test_an_existing_file_is_kept(command: Command, source: Path) -> None:
     assert len(read_ift(Path("mine.jsonl"))) == 3
 
 
-def test_the_source_is_never_written_over(command: Command, source: Path) -> None:
+def test_the_source_is_never_written_over(command: Command, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(source.parent))
+    code, _, err = command("seeds", "import", "~/data.jsonl", "--as", "ift", "-o", "data.jsonl", "--force")
+    assert (code, "would be written over the source" in err) == (1, True)
     before = source.read_bytes()
     Path("link.jsonl").symlink_to(source)
     for output in ("data.jsonl", "link.jsonl", "../" + source.parent.name + "/data.jsonl"):
         code, _, err = command("seeds", "import", "data.jsonl", "--as", "ift", "-o", output, "--force")
         assert code == 1
-        assert "is the source itself" in err
+        assert "would be written over the source" in err
     source.rename("out.jsonl.report.jsonl")
     assert command("seeds", "import", "out.jsonl.report.jsonl", "--as", "ift", "-o", "out.jsonl")[0] == 1
     assert Path("out.jsonl.report.jsonl").read_bytes() == before
@@ -195,6 +198,20 @@ def test_errors_are_a_sentence(command: Command, source: Path, arguments: list[s
     assert code == 1
     assert err.startswith("error: ")
     assert message in err
+
+
+def test_an_output_that_is_a_directory(command: Command, source: Path) -> None:
+    Path("there.jsonl").mkdir()
+    code, _, err = command("seeds", "import", "data.jsonl", "--as", "ift", "-o", "there.jsonl", "--force")
+    assert code == 1
+    assert err == "error: there.jsonl: is a directory; give -o the name of a file\n"
+
+
+def test_wide_tables_do_not_fill_the_terminal(command: Command, tmp_path: Path) -> None:
+    write(tmp_path / "wide.jsonl", {**ALPACA[0], **{f"column {i}": i for i in range(1000)}})
+    code, _, err = command("seeds", "import", "wide.jsonl", "--as", "ift", "--preview", "1")
+    assert code == 0
+    assert "column 38 and 961 more\n" in err
 
 
 def test_languages(command: Command, tmp_path: Path) -> None:

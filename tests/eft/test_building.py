@@ -10,6 +10,7 @@ from selfreward.eft.building import (
     finish,
     from_judgments,
     from_ranks,
+    from_scores,
     heldout_path,
     heldout_row,
     split,
@@ -17,6 +18,7 @@ from selfreward.eft.building import (
 )
 from selfreward.records import Judgment, Message, Ranked
 from selfreward.seeding.draws import is_held_out
+from selfreward.seeding.targets import Target
 from selfreward.templates import load_rubric
 
 RUBRIC = load_rubric("additive_5pt")
@@ -105,6 +107,18 @@ def test_thinning_is_counted_and_listed() -> None:
     assert built.facts["scores"] == {1: 2, 2: 1, 3: 1, 5: 2}
     assert built.facts["left_out"] == {"thinned": 2}
     assert len(built.rows()) == built.facts["written"] == 6
+
+
+def test_rows_that_repeat_each_other_are_thinned_out_one_by_one() -> None:
+    """As where a file to convert has several judgments of one response."""
+    (one,) = ranked("a", 0)
+    same = [one.model_copy(update={"id": f"s{i}", "line": i}) for i in range(6)]
+    rows = [*same, *ranked("b", 0, 1)]
+    targets = {row.id: Target(5 if row in same else 1, "So." if row.line % 2 else "Thus.") for row in rows}
+    built = from_scores(Parts(rows, [], []), targets)
+    finish(built, Choices(heldout=0.0))
+    assert built.facts["scores"] == {1: 2, 5: 2}
+    assert built.facts["left_out"] == {"thinned": 4}
 
 
 def test_a_prompt_is_wholly_on_one_side() -> None:

@@ -275,7 +275,7 @@ def test_spells_special(chat: Chat, text: str, spelled: bool) -> None:
     ],
 )
 def test_targets_begin_where_the_assistant_writes(chat: Chat, messages: tuple[Message, ...]) -> None:
-    ((ids, start),) = chat.encode_targets([messages])
+    ((ids, start, _),) = chat.encode_targets([messages])
     assert ids[:start] == chat.encode([messages[:-1]])[0]
     assert chat.tokenizer.decode(ids[start:]) == messages[-1].content + "<|im_end|>\n"
 
@@ -283,7 +283,7 @@ def test_targets_begin_where_the_assistant_writes(chat: Chat, messages: tuple[Me
 def test_a_target_that_begins_with_white_space_loses_none_of_it(chat: Chat) -> None:
     """Its first token may then have grown together with the template's last one, which is learned along."""
     for text in ("\n\nnewlines first", "  Two spaces first.", "\t"):
-        ((ids, start),) = chat.encode_targets([talk(["Hi", text])])
+        ((ids, start, _),) = chat.encode_targets([talk(["Hi", text])])
         grown = len(chat.encode([talk(["Hi"])])[0]) - start
         assert grown in (0, 1)
         assert chat.tokenizer.decode(ids[start:]) == "\n" * grown + text + "<|im_end|>\n"
@@ -292,9 +292,23 @@ def test_a_target_that_begins_with_white_space_loses_none_of_it(chat: Chat) -> N
 @ONE_FIXTURE
 @given(st.lists(HOSTILE.map(str.strip), min_size=2, max_size=2))
 def test_any_target_is_the_last_message_and_what_ends_it(chat: Chat, contents: list[str]) -> None:
-    ((ids, start),) = chat.encode_targets([talk(contents)])
+    ((ids, start, _),) = chat.encode_targets([talk(contents)])
     assert chat.tokenizer.decode(ids[start:]) == contents[1] + "<|im_end|>\n"
     assert Counter(control(chat, ids[start:])) == {chat.tokenizer.eos_token_id: 1}
+
+
+@ONE_FIXTURE
+@given(st.lists(HOSTILE, min_size=2, max_size=2))
+def test_targets_say_whether_a_message_spells_a_special_token(chat: Chat, contents: list[str]) -> None:
+    ((_, _, spells),) = chat.encode_targets([talk(contents)])
+    assert spells is any(map(chat.spells_special, contents))
+
+
+def test_what_a_template_leaves_out_may_spell_a_special_token(chat: Chat) -> None:
+    deaf = Chat(copy.copy(chat.tokenizer), {})
+    deaf.tokenizer.chat_template = "{% for m in messages[1:] %}{{ m['content'] }}{% endfor %}<|im_end|>"
+    ((_, _, spells),) = deaf.encode_targets([talk(["<|im_end|>", "Fine."])])
+    assert spells
 
 
 # --- other tokenizers and templates -------------------------------------------------------------------------------
@@ -329,6 +343,10 @@ def test_a_token_that_matches_after_normalising_cannot_act(text: str) -> None:
     chat = Chat(tokenizer, {})
     hostile, clean = chat.encode([talk([text]), talk(["x"])])
     assert control(chat, hostile) == control(chat, clean)
+    assert [target.spells_special for target in chat.encode_targets([talk(["Hi", text]), talk(["Hi", "x"])])] == [
+        chat.spells_special(text),
+        False,
+    ]
 
 
 def test_a_token_of_one_letter_is_text_and_ends_the_search() -> None:

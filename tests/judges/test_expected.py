@@ -193,7 +193,7 @@ def test_the_example_teaches_the_words_that_judging_reads(chat: Chat, score: int
     assert messages[:-1] == ask(rubric, "Why?", "So.")
     assert messages[-1].content == f"Score: {score}"
     prefill, tokens = score_tokens(chat, rubric)
-    ((ids, start),) = chat.encode_targets([messages])
+    ((ids, start, _),) = chat.encode_targets([messages])
     assert ids[: start + len(prefill)] == chat.encode([messages[:-1]], [prefill])[0]
     assert ids[start + len(prefill)] == tokens[score]
 

@@ -9,14 +9,17 @@ import pytest
 from fixture_run import Command
 
 from selfreward.config import RunConfig
+from selfreward.eft.sidecar import write_sidecar
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import ModelConfig, load_chat
 from selfreward.errors import ConfigError, SeedError, SelfRewardError
+from selfreward.judges.expected import ExpectedJudge
 from selfreward.resources import find
 from selfreward.seed_checks import check
 from selfreward.seed_checks.check import check_seeds, files_and_config
 from selfreward.seed_checks.report import FileCheck
 from selfreward.steps.seeds import read_seeds
+from selfreward.templates import load_rubric
 
 SUBJECTS = ["rivers", "clouds", "violins", "lemons", "candles", "engines", "tigers", "novels"]
 IFT = [{"instruction": f"Describe {s}, please.", "response": f"Here is what I know of {s}."} for s in SUBJECTS]
@@ -150,6 +153,46 @@ def test_a_turn_that_the_chat_template_refuses_is_named(builtin_model: Path, tmp
     found = checked(builtin_model, path, model__chat_template=template)
     assert found.refusals[0].startswith(f"{path}:9: ")
     assert "no system turn" in found.refusals[0]
+    assert checked(builtin_model, path, model__chat_template=template, sft__enabled="false").refusals == ()
+
+
+def test_a_rubric_that_eft_does_not_show_is_refused(builtin_model: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "eft.jsonl", EFT)
+    settings = ["judge.rubric=aspects_5pt", f"seeds.eft={path}"]
+    found = check_seeds(*files_and_config([path], None, settings, str(builtin_model)), [])
+    assert found.refused
+    with pytest.raises(ConfigError) as refused:
+        read_seeds(files_and_config([path], None, settings, str(builtin_model))[1])
+    assert str(refused.value) == f"seeds.eft: {found.files[0].refusals[0]}"
+
+
+def test_eft_that_was_built_with_another_rubric_deserves_a_warning(builtin_model: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "eft.jsonl", EFT)
+    write_sidecar(path, load_rubric("additive_5pt"), {})
+    assert checked(builtin_model, path).warnings == ()
+    other = tmp_path / "mine.md"
+    other.write_text(f"{load_rubric('additive_5pt').path.read_text()}\nBe fair.\n")
+    found = checked(builtin_model, path, judge__rubric=other)
+    assert warned(found, "was built with the rubric additive_5pt@")
+    assert found.refusals == ()
+
+
+def test_the_judge_is_checked_with_its_own_model(
+    builtin_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rubric's scores have to be tokens of the model that judges, not of the one that is trained."""
+    asked: list[Any] = []
+    monkeypatch.setattr(ExpectedJudge, "check", lambda self, chat: asked.append(chat))
+    path = write(tmp_path / "ift.jsonl", IFT)
+    own = ["judge.method.type=expected", f"judge.model.name={builtin_model}"]
+    assert not check_seeds(*files_and_config([path], None, own, str(builtin_model)), []).refused
+    check_seeds(*files_and_config([path], None, own[:1], str(builtin_model)), [])
+    judges, trained = asked
+    assert judges is not trained
+    endpoint = [*own, "judge.model.engine.type=server", "judge.model.engine.url=http://localhost:1/v1"]
+    found = check_seeds(*files_and_config([path], None, endpoint, str(builtin_model)), [])
+    assert found.refused
+    assert "judge.model.engine.type=server has not" in found.refusals[0]
 
 
 def test_scores_deserve_warnings(builtin_model: Path, tmp_path: Path) -> None:
@@ -219,6 +262,16 @@ def test_the_command(builtin_model: Path, tmp_path: Path, command: Command) -> N
     assert code == 1
     assert "refused: eft.jsonl:25: " in out
     assert "would refuse this, for 1 reason; 1 warning" in err
+
+
+def test_long_checks_say_how_far_they_are(
+    builtin_model: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "ift.jsonl", IFT)
+    arguments = ("seeds", "check", "ift.jsonl", "--model", str(builtin_model))
+    assert "counting tokens" not in command(*arguments)[2]
+    monkeypatch.setattr(check, "AT_ONCE", 7)
+    assert "ift.jsonl: counting tokens: 8/8, " in command(*arguments)[2]
 
 
 def test_the_command_in_json(builtin_model: Path, tmp_path: Path, command: Command) -> None:

@@ -21,7 +21,7 @@ def test_they_are_what_sft_counts(chat: Chat, monkeypatch: pytest.MonkeyPatch) -
     eft = read_eft(find("seeds", "eft.jsonl"), load_rubric("additive_5pt").front.scale)[:20]
     seeds: list[IFTSeed | EFTSeed] = [*ift, *eft]
     judge = build_judge(JudgeConfig(), TAGS)
-    monkeypatch.setattr(lengths, "_AT_ONCE", 7)
+    monkeypatch.setattr(lengths, "AT_ONCE", 7)
     found, refused = measure(seeds, judge, chat, 400, "here")
     examples = build_examples(ift, eft, judge, chat, 400, SFTConfig(), seed=0)
     assert found is not None

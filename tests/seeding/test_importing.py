@@ -42,6 +42,26 @@ def test_a_response_is_ranked_once(import_rows: Import) -> None:
     assert "the same response from line 1, which counts" in item.detail
 
 
+def test_an_id_stands_for_one_prompt_whatever_the_format(import_rows: Import, tmp_path: Path) -> None:
+    rows = [
+        {"prompt_id": "same", "instruction": prompt, "generations": [f"a{i}", f"b{i}"], "ratings": [1, 2]}
+        for i, prompt in enumerate(("p", "other", "p", "other"))
+    ]
+    done = import_rows(rows, "ranked")
+    assert [row["response"] for row in done.rows] == ["a0", "b0", "a2", "b2"]
+    assert done.reasons == [(line, "other_prompt") for line in (2, 2, 4, 4)]
+    path = tmp_path / "ranked.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in done.rows))
+    assert len(read_ranked(path)) == 4
+
+
+def test_scores_of_repetitions_are_not_counted(import_rows: Import) -> None:
+    row = {"instruction": "u", "response": "a", "rationale": "r", "score": 3}
+    done = import_rows([row, row, {**row, "score": 4}], "eft")
+    assert done.tally.made == 2
+    assert dict(done.tally.scores) == dict(done.tally.found_scores) == {3: 1, 4: 1}
+
+
 def test_the_same_words_in_other_turns_are_no_repetition(import_rows: Import) -> None:
     def row(*turns: str) -> dict[str, Any]:
         return {"messages": [{"role": r, "content": c} for r, c in (turn.split(":") for turn in turns)]}

@@ -99,6 +99,8 @@ def test_eft_rows(tmp_path: Path) -> None:
         ({**EFT_ROW, "score": None}, '"score" is None'),
         ({**EFT_ROW, "score": 6}, '"score" is 6'),
         ({**EFT_ROW, "score": -1}, '"score" is -1'),
+        ({**EFT_ROW, "score": 10**400}, f'"score" is 1{"0" * 59}…; expected'),
+        ({**EFT_ROW, "score": "x" * 100_000}, f'"score" is \'{"x" * 59}…; expected'),
         ({**EFT_ROW, "score": 3.5}, '"score" is 3.5'),
         ({**EFT_ROW, "score": float("nan")}, '"score" is nan'),
         ({**EFT_ROW, "score": float("inf")}, '"score" is inf'),

@@ -96,6 +96,12 @@ def test_other_encodings_are_refused(tmp_path: Path, encoding: str) -> None:
         read(tmp_path, '{"a": "ünicode"}\n'.encode(encoding))
 
 
+@pytest.mark.parametrize(("content", "kind"), [(b"\x1f\x8b\x08", "gzip-compressed"), (b"PAR1\xff", "Parquet")])
+def test_other_kinds_of_files_are_named(tmp_path: Path, content: bytes, kind: str) -> None:
+    with pytest.raises(SeedError, match=rf"rows\.jsonl: is {kind}; `selfreward seeds import` makes JSONL of it"):
+        read(tmp_path, content)
+
+
 def test_what_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(SeedError, match=r"none\.jsonl: No such file"):
         read_rows(tmp_path / "none.jsonl", lambda row, line: row)

@@ -74,6 +74,8 @@ def test_a_prompt_is_held_out_by_its_words() -> None:
     assert not any(is_held_out(p, 0.0, 0) for p in prompts)
     for p in prompts[:200]:
         assert is_held_out(p, 0.1, 0) == is_held_out(prompt(f"  {p[0].content.upper()} \n"), 0.1, 0)
+    encoded = [(prompt(f"Caf\u00e9 {i}?"), prompt(f"Cafe\u0301 {i}?")) for i in range(40)]
+    assert all(is_held_out(one, 0.5, 0) == is_held_out(other, 0.5, 0) for one, other in encoded)
     assert {is_held_out(prompt("Why?", f"System {i}."), 0.5, 0) for i in range(20)} == {True, False}
 
 

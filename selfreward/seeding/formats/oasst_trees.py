@@ -27,7 +27,7 @@ def _usable(prompt: Message, replies: list[dict[str, Any]]) -> list[Message]:
             found.append(_answer(prompt, reply))
         except Reject:
             continue  # named, for ranked rows, when it is written
-    return [answer for answer in found if answer.rank is not None]
+    return found
 
 
 def _ift(row: Row) -> list[Part]:

@@ -12,6 +12,8 @@ from selfreward.seeding.formats.base import Reject, Row
 
 _DIGITS = 40
 """More than any score needs; texts longer than that are not read as numbers."""
+_ENTRIES = 50_000
+"""Commas of a list as Python writes it; each entry takes its parser a kilobyte."""
 
 
 def has(row: Row, *names: str) -> bool:
@@ -108,6 +110,8 @@ def listed(value: Any) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         pass
+    if value.count(",") > _ENTRIES:
+        return value
     try:
         with warnings.catch_warnings(action="ignore"):  # Python warns of odd backslashes, as if it were our source
             return ast.literal_eval(value.strip())

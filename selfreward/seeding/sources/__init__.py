@@ -33,6 +33,10 @@ def open_source(name: str, place: Place = Place()) -> Source:
     Raises:
         SeedError: there is none of that name, or it is of a kind that is not read.
     """
+    if not name.strip():  # an empty path would be the current directory, with all that is in it
+        raise SeedError("the source has no name; expected a file, a directory, or a data set's id on the Hub")
+    if name == "-":
+        raise SeedError("-: rows are read twice, so they cannot come through a pipe; save them as a file first")
     path = Path(name).expanduser()
     if path.is_dir():
         return _directory(path, place)

@@ -19,6 +19,7 @@ def read_parquet(path: Path) -> Iterator[Found]:
 
     try:
         with pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False) as file:
+            _refuse_doubles(path, file.schema_arrow.names)
             yield from _numbered(file.iter_batches(_BATCH))
     except (pa.ArrowException, OSError) as error:
         raise SeedError(f"{path}: cannot be read as Parquet: {error}") from error
@@ -68,12 +69,21 @@ def _batches(part: Path) -> Iterator[Any]:
         raise SeedError(f"{part}: cannot be read as an Arrow file: {error}") from error
 
 
+def _refuse_doubles(path: Path, columns: list[str]) -> None:
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise SeedError(f"{path}: has two columns named {', '.join(twice)}; expected each name once")
+
+
 def _numbered(batches: Iterable[Any]) -> Iterator[Found]:
     before = 0
     for batch in batches:
         try:
             rows = batch.to_pylist()
-        except UnicodeDecodeError:
+        except (
+            ValueError,
+            OverflowError,
+        ):  # Python has no such value: bytes that are no UTF-8, the year 10000
             for i in range(batch.num_rows):
                 yield _one(before + i + 1, batch.slice(i, 1))
         else:
@@ -86,3 +96,5 @@ def _one(number: int, batch: Any) -> Found:
         return Numbered(number, batch.to_pylist()[0])
     except UnicodeDecodeError:
         return LeftOut(number, "not_utf8", "a text of the row is not UTF-8")
+    except (ValueError, OverflowError) as error:
+        return LeftOut(number, "bad_value", f"a value of the row cannot be read ({error})")

@@ -56,7 +56,8 @@ def _header(path: Path, table: Any) -> list[str]:
     try:
         cells = next(table, None) or []
     except csv.Error as error:
-        raise SeedError(f"{path}:1: the header is not CSV ({error})") from error
+        way_out = "; if its lines end in CR alone, as old spreadsheets write them, save it with LF"
+        raise SeedError(f"{path}:1: the header is not CSV ({error}){way_out}") from error
     # Tables are often saved with their row numbers, in a column without a name.
     header = [name.strip() or f"column {i}" for i, name in enumerate(cells, 1)]
     if not any(name.strip() for name in cells) or len(set(header)) != len(header):

@@ -52,6 +52,8 @@ def start_of(path: Path, *, packed: bool = False) -> bytes:
     for mark, name in _OTHER_MARKS.items():
         if start.startswith(mark):
             raise SeedError(f"{path}: is {name}; save it as UTF-8 (iconv -f {name} -t UTF-8)")
+    if start[:1] != start[1:2] and b"\0" in start[:2]:
+        raise SeedError(f"{path}: has a null byte at its beginning, as UTF-16 has; save it as UTF-8 (iconv -t UTF-8)")
     for mark, what in _OTHER_KINDS.items():
         if start.startswith(mark):
             raise SeedError(f"{path}: is {what}")

@@ -28,6 +28,7 @@ def read_hub(name: str, config: str | None, split: str | None, revision: str | N
         OSError,
         ValueError,
         RuntimeError,
+        OverflowError,
         HTTPError,
         datasets.exceptions.DatasetsError,
         pa.ArrowException,

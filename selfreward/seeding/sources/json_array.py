@@ -36,6 +36,7 @@ def read_json_array(path: Path) -> Iterator[Found]:
                 yield Numbered(number, value)
             else:
                 yield LeftOut(number, "not_json", f"a JSON {type(value).__name__}; expected an object")
+        scanner.expect_end()
 
 
 def read_json_document(path: Path) -> Iterator[Found]:
@@ -68,14 +69,25 @@ class _Scanner:
         self._text, self._at, self._ended, self._number = "", 0, False, 0
 
     def peek(self) -> str:
-        """The next character that is no space; empty at the end."""
+        """The next character that is no space."""
+        if not (letter := self._next()):
+            raise self._error("the array does not end; the file may be cut off")
+        return letter
+
+    def expect_end(self) -> None:
+        """There is nothing more; rows of a second array would be lost without a word."""
+        self.expect("]")
+        if letter := self._next():
+            raise self._error(f"after the end of the array comes {letter!r}; expected one array, all rows in it")
+
+    def _next(self) -> str:
         while True:
             while self._at < len(self._text) and self._text[self._at] in _SPACE:
                 self._at += 1
             if self._at < len(self._text):
                 return self._text[self._at]
             if not self._more(_CHUNK):
-                raise self._error("the array does not end; the file may be cut off")
+                return ""
 
     def expect(self, letter: str) -> None:
         """Pass over one character."""

@@ -46,6 +46,20 @@ def test_a_text_that_is_not_utf8_spoils_only_its_row(tmp_path: Path) -> None:
     assert found[1] == LeftOut(2, "not_utf8", "a text of the row is not UTF-8")
 
 
+def test_a_date_that_no_calendar_has_spoils_only_its_row(tmp_path: Path) -> None:
+    columns = {"a": ["x", "y"], "when": pa.array([0, 2**62], pa.timestamp("us"))}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    found = list(open_source(str(tmp_path / "a.parquet")).read())
+    assert isinstance(found[0], Numbered)
+    assert found[1][:2] == (2, "bad_value")
+
+
+def test_two_columns_of_one_name(tmp_path: Path) -> None:
+    pq.write_table(pa.table([["a"], ["b"]], names=["x", "x"]), tmp_path / "a.parquet")
+    with pytest.raises(SeedError, match=r"a\.parquet: has two columns named x; expected each name once"):
+        rows(str(tmp_path / "a.parquet"))
+
+
 def test_parquet_that_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist(ROWS), path)

@@ -192,6 +192,8 @@ def zipped() -> bytes:
         (JSONL.encode("utf-16"), r"is UTF-16; save it as UTF-8 \(iconv -f UTF-16 -t UTF-8\)"),
         (JSONL.encode("utf-32"), "is UTF-32"),
         (packed(JSONL.encode("utf-16")), "is UTF-16"),
+        (JSONL.encode("utf-16-le"), r"a null byte at its beginning, as UTF-16 has; save it as UTF-8"),
+        (JSONL.encode("utf-16-be"), "a null byte at its beginning"),
         (bz2.compress(JSONL.encode()), "is bzip2-compressed; unpack it first"),
         (lzma.compress(JSONL.encode()), "is xz-compressed"),
         (b"\x28\xb5\x2f\xfd rest", "is zstd-compressed"),
@@ -224,6 +226,9 @@ def test_what_is_not_read_is_named(tmp_path: Path, name: str, content: bytes, me
         ('[{"a": 1}, {"a": ', r"object 2: not JSON"),
         ('[{"a": 1} {"a": 2}]', "object 1: expected ',', found '{'"),
         ("[" * 100_000, "object 1: nested too deeply"),
+        ('[{"a": 1}] [{"a": 2}]', r"object 1: after the end of the array comes '\['; expected one array"),
+        ('[{"a": 1}]\n{"a": 2}', "object 1: after the end of the array comes '{'"),
+        ("[] x", ".*after the end of the array comes 'x'"),
         (b'[{"a": 1}, {"a": "\xff"}]', "not UTF-8 from here on"),
         ('{"a": 1', "not JSON"),
         (b'{"a": "\xff"', "byte 7 is not UTF-8"),
@@ -255,6 +260,20 @@ def test_what_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_not_there(name: str) -> None:
     with pytest.raises(SeedError, match="no such file or directory, and no id of a data set on the Hub"):
         open_source(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("", "the source has no name"), (" ", "the source has no name"), ("-", "rows are read twice")],
+)
+def test_names_that_stand_for_no_file(name: str, message: str) -> None:
+    with pytest.raises(SeedError, match=message):
+        open_source(name)
+
+
+def test_lines_that_end_in_cr_alone(tmp_path: Path) -> None:
+    with pytest.raises(SeedError, match=r"a\.csv:1: .*end in CR alone, .*, save it with LF"):
+        read(write(tmp_path, "a.csv", table().replace("\r\n", "\r")))
 
 
 def test_a_file_has_no_splits(tmp_path: Path) -> None:
