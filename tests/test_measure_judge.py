@@ -15,7 +15,7 @@ from selfreward.progress import Reporter
 from selfreward.query import iteration_table
 from selfreward.records import Judgment, Ranked
 from selfreward.session import Policy, Session
-from selfreward.steps import finish_iteration, measure_judge
+from selfreward.steps import finish_iteration, measure_judge, seed_notices
 from selfreward.storage.catalogue import run_status
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
@@ -219,3 +219,14 @@ def test_only_another_model_is_asked_again(bench: Bench) -> None:
     assert bench.asked == 20
     measure_judge(session, iteration(session, 3), M2)
     assert bench.asked == 40
+
+
+def test_prompts_that_are_trained_on_are_said(bench: Bench, tmp_path: Path) -> None:
+    seeds = tmp_path / "ift.jsonl"
+    texts = ("Why 3?", "why  4?", "Why not?")
+    seeds.write_text("".join(f"{json.dumps({'instruction': t, 'response': 'So.'})}\n" for t in texts), encoding="utf-8")
+    config = bench.session(**{"seeds.ift": str(seeds)}).config
+    (notice,) = seed_notices(config)
+    assert notice.startswith("evaluation.judge_data: 2 of its prompts are among the seeds")
+    assert seed_notices(bench.session(**{"seeds.ift": str(seeds), "sft.enabled": False}).config) == []
+    assert seed_notices(bench.session().config) == []

@@ -112,7 +112,7 @@ def in_a_sentence(report: JudgeReport) -> str:
 def percent(figure: Figure) -> str:
     """A share and its interval."""
     if figure.value is None:
-        return "none"
+        return "an unknown share"
     return f"{figure.value:.1%}" + ("" if figure.low is None else f" [{figure.low:.1%}, {figure.high:.1%}]")
 
 
