@@ -88,13 +88,13 @@ def test_a_report_is_stored_and_shown(bench: Bench, capsys: pytest.CaptureFixtur
     assert report["length_balanced"]["pairs"] == 10
     judged = [j.response_ids for j in it.stored("heldout_judgments", Judgment).records()]
     assert judged == [(row.id,) for row in it.stored("heldout", Ranked).records()]
-    said = "M1 agrees with people on 100.0% [100.0%, 100.0%] of 10 pairs, length alone on 50.0%"
+    said = "M1 agrees with people on 100.0% [100.0, 100.0] of 10 pairs, length alone on 50.0%"
     assert said in " ".join(capsys.readouterr().err.split())
 
     finish_iteration(session, it)
     assert json.loads((it.path / "metrics.json").read_text())["judge_quality"] == report
     status = run_status(session.store)
-    assert any(line.endswith("finished; judge right 100.0% [100.0%, 100.0%]") for line in status_lines(status))
+    assert any(line.endswith("finished; judge right 100.0% [100.0, 100.0]") for line in status_lines(status))
     row = iteration_table(session.store)[1]
     assert row.judge_accuracy is not None
     assert row.judge_accuracy.n == 10
