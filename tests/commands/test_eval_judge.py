@@ -91,6 +91,8 @@ def test_the_table_fits_80_columns(command: Command, judging: Judging) -> None:
     (accuracy,) = [line for line in out.splitlines() if line.startswith("pairs in order  ") and "33" in line]
     assert accuracy.split()[3:6] == ["100.0%", "[100.0,", "100.0]"]
     assert "\x1b" not in out + err
+    whole_lines = [line for line in out.splitlines() if line.startswith(("prompts in order ", "pairs readable "))]
+    assert [line.count("[") for line in whole_lines] == [2, 2, 2], "a cell was wrapped"
     assert "prompts judged by" in err
 
 
