@@ -15,7 +15,7 @@ from selfreward.progress import Reporter
 from selfreward.query import iteration_table
 from selfreward.records import Judgment, Ranked
 from selfreward.session import Policy, Session
-from selfreward.steps import finish_iteration, measure_judge
+from selfreward.steps import finish_iteration, measure_judge, seed_notices
 from selfreward.storage.catalogue import run_status
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
@@ -88,13 +88,13 @@ def test_a_report_is_stored_and_shown(bench: Bench, capsys: pytest.CaptureFixtur
     assert report["length_balanced"]["pairs"] == 10
     judged = [j.response_ids for j in it.stored("heldout_judgments", Judgment).records()]
     assert judged == [(row.id,) for row in it.stored("heldout", Ranked).records()]
-    said = "M1 agrees with people on 100.0% [100.0%, 100.0%] of 10 pairs, length alone on 50.0%"
+    said = "M1 agrees with people on 100.0% [100.0, 100.0] of 10 pairs, length alone on 50.0%"
     assert said in " ".join(capsys.readouterr().err.split())
 
     finish_iteration(session, it)
     assert json.loads((it.path / "metrics.json").read_text())["judge_quality"] == report
     status = run_status(session.store)
-    assert any(line.endswith("finished; judge right 100.0% [100.0%, 100.0%]") for line in status_lines(status))
+    assert any(line.endswith("finished; judge right 100.0% [100.0, 100.0]") for line in status_lines(status))
     row = iteration_table(session.store)[1]
     assert row.judge_accuracy is not None
     assert row.judge_accuracy.n == 10
@@ -219,3 +219,14 @@ def test_only_another_model_is_asked_again(bench: Bench) -> None:
     assert bench.asked == 20
     measure_judge(session, iteration(session, 3), M2)
     assert bench.asked == 40
+
+
+def test_prompts_that_are_trained_on_are_said(bench: Bench, tmp_path: Path) -> None:
+    seeds = tmp_path / "ift.jsonl"
+    texts = ("Why 3?", "why  4?", "Why not?")
+    seeds.write_text("".join(f"{json.dumps({'instruction': t, 'response': 'So.'})}\n" for t in texts), encoding="utf-8")
+    config = bench.session(**{"seeds.ift": str(seeds)}).config
+    (notice,) = seed_notices(config)
+    assert notice.startswith("evaluation.judge_data: 2 of its prompts are among the seeds")
+    assert seed_notices(bench.session(**{"seeds.ift": str(seeds), "sft.enabled": False}).config) == []
+    assert seed_notices(bench.session().config) == []

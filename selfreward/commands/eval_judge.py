@@ -26,7 +26,7 @@ def eval_judge(  # noqa: PLR0913, PLR0917 (options)
     rubric: Annotated[str | None, typer.Option(metavar="RUBRIC", help="A rubric's name or file (.md).")] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(metavar="METHOD", help="How it is asked: expected or sampled; may be repeated to compare."),
+        typer.Option(metavar="METHOD", help="How it is asked, such as expected or sampled; may be repeated."),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Of N prompts only, drawn by their words.")

@@ -112,8 +112,9 @@ def in_a_sentence(report: JudgeReport) -> str:
 def percent(figure: Figure) -> str:
     """A share and its interval."""
     if figure.value is None:
-        return "none"
-    return f"{figure.value:.1%}" + ("" if figure.low is None else f" [{figure.low:.1%}, {figure.high:.1%}]")
+        return "an unknown share"
+    edges = "" if figure.low is None or figure.high is None else f" [{100 * figure.low:.1f}, {100 * figure.high:.1f}]"
+    return f"{figure.value:.1%}{edges}"
 
 
 def length_only(ranked: Sequence[Ranking]) -> Opinion:

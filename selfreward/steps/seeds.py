@@ -13,6 +13,7 @@ from selfreward.seeding.own_format import read_eft, read_ift
 from selfreward.session import Session, Stage, at_once
 from selfreward.stages import sft_examples
 from selfreward.stages.shard import Shard
+from selfreward.steps.heldout import heldout_rows
 from selfreward.steps.keys import made_from, model_inputs, rubric_inputs
 from selfreward.storage.durable import file_hash
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
@@ -64,10 +65,26 @@ def not_shown_by_eft(rubric: Rubric, path: str) -> str | None:
 
 def seed_notices(config: RunConfig) -> list[str]:
     """What is worth saying of the seed files before a run, and does not stop it."""
-    if not config.seeds.eft:
-        return []
-    said = changed_since(Path(config.seeds.eft), config.judge.load_rubric())
-    return [f"seeds.eft: {said}"] if said else []
+    notices = []
+    if config.seeds.eft and (said := changed_since(Path(config.seeds.eft), config.judge.load_rubric())):
+        notices.append(f"seeds.eft: {said}")
+    if config.sft.enabled and (shared := _trained_and_held_out(config)):
+        notices.append(
+            f"evaluation.judge_data: {shared} of its prompts are among the seeds, so the judge is measured on "
+            "what it is trained on; take them out of either"
+        )
+    return notices
+
+
+def _trained_and_held_out(config: RunConfig) -> int:
+    """Held-out prompts that the seeds ask for in the same words, whatever their case and spaces."""
+    held_out = {_words(row.prompt or "") for row in heldout_rows(config)}
+    asked = {_words(seed.instruction) for seeds in (read_seeds(config) if held_out else ()) for seed in seeds}
+    return len(held_out & asked)
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split()).casefold()
 
 
 def teaches_scores_alone(config: RunConfig) -> bool:

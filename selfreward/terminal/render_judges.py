@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from selfreward.evaluation.report import Figures, JudgeReport, Part
 
 _ROWS = (
-    ("pairwise_accuracy", "pairs in people's order"),
-    ("exact_match", "prompts all in order"),
-    ("top_score_best", "highest score is the best"),
+    ("pairwise_accuracy", "pairs in order"),
+    ("exact_match", "prompts in order"),
+    ("top_score_best", "highest is best"),
     ("spearman", "Spearman"),
     ("kendall", "Kendall tau-b"),
     ("tie_share", "pairs tied"),
@@ -67,8 +67,9 @@ def _part(part: Part, figures: Sequence[tuple[str, str]]) -> RenderableType:
     rows = []
     for name, title in figures:
         judge = _figure(part.judge, name)
-        others = [_cell(name, _figure(control, name)) for control in (part.length_only, part.random)]
-        rows.append((title, _cell(name, judge), *others, f"{judge.n:,}"))
+        chance = _figure(part.random, name).model_copy(update={"low": None, "high": None})  # nothing was drawn
+        shown = (_cell(name, one) for one in (judge, _figure(part.length_only, name), chance))
+        rows.append((title, *shown, f"{judge.n:,}"))
     return table(_COLUMNS, rows, numbers=_COLUMNS[1:])
 
 
@@ -82,4 +83,4 @@ def _cell(name: str, figure: Figure) -> str | None:
         return None
     if name not in _CORRELATIONS:
         return percent(figure)
-    return f"{figure.value:.3f}" + ("" if figure.low is None else f" [{figure.low:.3f}, {figure.high:.3f}]")
+    return f"{figure.value:.2f}" + ("" if figure.low is None else f" [{figure.low:.2f}, {figure.high:.2f}]")

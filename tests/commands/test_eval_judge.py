@@ -76,22 +76,23 @@ def judging(fake_engine: Any, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> Ju
     return made
 
 
-def test_the_table(command: Command, judging: Judging, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
+def test_the_table_fits_80_columns(command: Command, judging: Judging) -> None:
     code, out, err = command("eval", "judge", BUILTIN, "--data", "held.jsonl", *SAMPLED)
     assert code == 0, err
     for expected in (
         "held.jsonl: 36 responses to 12 prompts\n",
         f"{BUILTIN}, sampled, additive_5pt@",
-        "72 judgments, unreadable 8.3% [0.0%, 25.0%]\n",
+        "72 judgments, unreadable 8.3% [0.0, 25.0]\n",
         "all pairs: 36 pairs of 12 prompts\n",
         "balanced for length: ",
         "in brackets: 95% of 2,000 resamples of the prompts, seed 0\n",
     ):
         assert expected in out
-    (accuracy,) = [line for line in out.splitlines() if line.startswith("pairs in people's order  ") and "33" in line]
-    assert accuracy.split()[4:7] == ["100.0%", "[100.0%,", "100.0%]"]
+    (accuracy,) = [line for line in out.splitlines() if line.startswith("pairs in order  ") and "33" in line]
+    assert accuracy.split()[3:6] == ["100.0%", "[100.0,", "100.0]"]
     assert "\x1b" not in out + err
+    whole_lines = [line for line in out.splitlines() if line.startswith(("prompts in order ", "pairs readable "))]
+    assert [line.count("[") for line in whole_lines] == [2, 2, 2], "a cell was wrapped"
     assert "prompts judged by" in err
 
 
