@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 def test_a_run_and_the_command_agree(
     command: Command, make_recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("selfreward.eft.measuring.cache_root", lambda: tmp_path / "cache")
+    monkeypatch.setattr("selfreward.verdicts.measuring.cache_root", lambda: tmp_path / "cache")
     rows = [
         {"prompt_id": f"q{i}", "prompt": f"Name {i} fruits.", "response": text, "rank": rank, "quality": None}
         for i in range(8)

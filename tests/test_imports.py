@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("judges", "pair_rules", "objectives", "seeding", "evaluation"),
     ("stages",),
     ("config", "storage", "progress"),
-    ("session", "eft", "steps", "loop", "query", "walk", "plan", "api", "doctor", "init", "seed_checks"),
+    ("session", "eft", "verdicts", "steps", "loop", "query", "walk", "plan", "api", "doctor", "init", "seed_checks"),
     ("terminal", "commands", "cli"),
 )
 """Lowest first; a module may import from its own layer and from those below."""

@@ -36,9 +36,9 @@ def eval_judge(  # noqa: PLR0913, PLR0917 (options)
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """How often a judge agrees with people, beside a judge that only looks at length and one that guesses."""
-    from selfreward.eft.measuring import Wanted, measure
     from selfreward.progress import Reporter
     from selfreward.terminal import render, render_judges
+    from selfreward.verdicts.measuring import Wanted, measure
 
     wanted = Wanted(target, runs_dir, data, iteration or (), rubric, method or (), limit, set_ or ())
     try:

@@ -12,7 +12,7 @@ from selfreward.errors import SeedError
 
 if TYPE_CHECKING:
     from selfreward.config import RunConfig
-    from selfreward.eft.judging import Who
+    from selfreward.verdicts.judging import Who
 
 T = TypeVar("T", bound=str)
 
@@ -103,9 +103,9 @@ class _Judge(NamedTuple):
     def config(self) -> "RunConfig":
         """Rubric, method and engine: of the run, the recipe, or as they are by default."""
         from selfreward.config import make_config, parse_overrides
-        from selfreward.eft.making import plain_config
         from selfreward.storage.catalogue import find_config, find_run
         from selfreward.storage.run import RunStore
+        from selfreward.verdicts.judging import plain_config
 
         named = [name for name, value in (("--run", self.run), ("--recipe", self.recipe)) if value]
         if len(named) == 2 or (self.run and self.model):
@@ -127,9 +127,9 @@ class _Judge(NamedTuple):
         Raises:
             SeedError: nobody is named.
         """
-        from selfreward.eft.judging import model_of_run, named_model
         from selfreward.storage.catalogue import find_run
         from selfreward.storage.run import RunStore
+        from selfreward.verdicts.judging import model_of_run, named_model
 
         if self.run:
             return model_of_run(RunStore(find_run(self.run, self.runs_dir)), self.iteration, self.config())

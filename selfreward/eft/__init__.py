@@ -1,1 +1,1 @@
-"""Building EFT data of ranked responses: who judges, what is kept, and what the file says of itself."""
+"""Building EFT data of ranked responses: what is kept, and what the file says of itself."""

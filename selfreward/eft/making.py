@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfreward.config import RunConfig, make_config, parse_overrides
+from selfreward.config import RunConfig
 from selfreward.eft.building import (
     Built,
     Choices,
@@ -23,7 +23,6 @@ from selfreward.eft.building import (
     split,
     worth_judging,
 )
-from selfreward.eft.judging import OpenEngine, Who, judged
 from selfreward.eft.report import EFTReport
 from selfreward.eft.sidecar import sidecar_path, write_sidecar
 from selfreward.errors import ConfigError, SeedError
@@ -36,6 +35,7 @@ from selfreward.seeding.rows import RowError, json_object
 from selfreward.seeding.targets import Target
 from selfreward.storage.durable import discard, write_text
 from selfreward.templates import Rubric
+from selfreward.verdicts.judging import OpenEngine, Who, judged
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,6 @@ class Request:
     thin: str
     """As it was said, for the report."""
     from_ranks: bool
-
-
-def plain_config(model: str | None, overrides: Iterable[str]) -> RunConfig:
-    """Settings for judging alone. A recipe wants seeds to write prompts after, and none are written here."""
-    changes = parse_overrides(list(overrides))
-    judge = {"judge": {"model": {"name": model}}} if model else {}
-    return make_config({"model": model or "unnamed", "seeds": {"ift": "unused"}, **judge}, changes, "--set")
 
 
 def rubric_for(config: RunConfig) -> Rubric:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from selfreward.builtin_model import BUILTIN_NAME
 from selfreward.config import RunConfig, make_config, parse_overrides
-from selfreward.eft.judging import named_model
 from selfreward.eft.sidecar import changed_since
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import context_length, load_chat
@@ -29,6 +28,7 @@ from selfreward.stages.sft_examples import longest_example
 from selfreward.steps.seeds import not_shown_by_eft, teaches_scores_alone
 from selfreward.storage.catalogue import find_config
 from selfreward.templates import Rubric
+from selfreward.verdicts.judging import named_model
 
 
 @dataclass(frozen=True)

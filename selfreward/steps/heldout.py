@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from selfreward.config import RunConfig
-from selfreward.eft.judging import HELD_OUT, PROMPTS_A_SAVE, verdicts_on
 from selfreward.engines.protocol import Asking
 from selfreward.evaluation.report import JudgeReport, in_a_sentence, judge_report
 from selfreward.judges import build_judge
@@ -17,6 +16,7 @@ from selfreward.steps.judge import judge_of
 from selfreward.steps.keys import made_from
 from selfreward.storage.durable import discard, value_hash
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
+from selfreward.verdicts.judging import HELD_OUT, PROMPTS_A_SAVE, verdicts_on
 
 ROWS, JUDGMENTS = "heldout", "heldout_judgments"
 

@@ -11,9 +11,9 @@ from selfreward.terminal.render import table, visible
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from selfreward.eft.measuring import JudgeEvaluation
     from selfreward.evaluation.bootstrap import Figure
     from selfreward.evaluation.report import Figures, JudgeReport, Part
+    from selfreward.verdicts.measuring import JudgeEvaluation
 
 _ROWS = (
     ("pairwise_accuracy", "pairs in order"),

@@ -28,7 +28,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     path = tmp_path / "held.jsonl"
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    monkeypatch.setattr("selfreward.eft.measuring.cache_root", lambda: tmp_path / "cache")
+    monkeypatch.setattr("selfreward.verdicts.measuring.cache_root", lambda: tmp_path / "cache")
     return path
 
 
@@ -163,8 +163,8 @@ def test_what_cannot_be_measured_is_said(command: Command, arguments: tuple[str,
 def test_every_model_of_a_run_by_its_own_recipe(
     command: Command, judging: Judging, finished_run: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from selfreward.eft import judging as module
     from selfreward.models import ModelRef, resolve_model
+    from selfreward.verdicts import judging as module
 
     def resolve(name: str, revision: str | None) -> ModelRef:
         return replace(resolve_model(name, revision), fingerprint="f")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from selfreward.config import RunConfig
+from selfreward.config import RunConfig, make_config, parse_overrides
 from selfreward.engines import ResolvedEngine, resolve_engine
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import ModelConfig
@@ -57,6 +57,13 @@ class Who:
     def chat(self) -> Chat | None:
         """Tokenizer and template; None where only an endpoint knows them. Loads no weights."""
         return self.engine.chat_of(self.model)
+
+
+def plain_config(model: str | None, overrides: Iterable[str]) -> RunConfig:
+    """Settings for judging alone. A recipe wants seeds to write prompts after, and none are written here."""
+    changes = parse_overrides(list(overrides))
+    judge = {"judge": {"model": {"name": model}}} if model else {}
+    return make_config({"model": model or "unnamed", "seeds": {"ift": "unused"}, **judge}, changes, "--set")
 
 
 def named_model(config: RunConfig) -> Who:

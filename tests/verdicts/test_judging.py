@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from selfreward.config import RunConfig
-from selfreward.eft.judging import model_of_run, named_model
-from selfreward.eft.making import plain_config
 from selfreward.engines.transformers import TransformersConfig
 from selfreward.errors import StoreError
 from selfreward.models import ModelRef
 from selfreward.storage.run import RunStore
+from selfreward.verdicts.judging import model_of_run, named_model, plain_config
 
 
 def test_a_named_model_with_the_engines_settings() -> None:
@@ -40,7 +39,9 @@ def test_a_recipes_judge_goes_before_its_root_model() -> None:
 def config(monkeypatch: pytest.MonkeyPatch, finished_run: RunStore) -> RunConfig:
     """Of the hand-made run, whose root model is nowhere."""
     print_ = str(finished_run.iteration(0).manifest.model.get("fingerprint", "none"))
-    monkeypatch.setattr("selfreward.eft.judging.resolve_model", lambda name, revision: ModelRef(name, "", None, print_))
+    monkeypatch.setattr(
+        "selfreward.verdicts.judging.resolve_model", lambda name, revision: ModelRef(name, "", None, print_)
+    )
     return plain_config(None, ["engine.type=transformers"])
 
 

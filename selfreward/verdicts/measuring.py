@@ -7,8 +7,6 @@ from pathlib import Path
 
 from selfreward.builtin_model import cache_root
 from selfreward.config import RunConfig, make_config, parse_overrides
-from selfreward.eft.judging import HELD_OUT, OpenEngine, Who, judged, model_of_run, named_model, trained_models
-from selfreward.eft.making import plain_config
 from selfreward.engines.server import ServerConfig
 from selfreward.errors import ConfigError, StoreError
 from selfreward.evaluation.report import JudgeReport, judge_report
@@ -19,6 +17,16 @@ from selfreward.seeding.ranked import by_prompt
 from selfreward.storage.catalogue import find_run
 from selfreward.storage.durable import discard, value_hash
 from selfreward.storage.run import RunStore
+from selfreward.verdicts.judging import (
+    HELD_OUT,
+    OpenEngine,
+    Who,
+    judged,
+    model_of_run,
+    named_model,
+    plain_config,
+    trained_models,
+)
 
 
 class JudgeEvaluation(Frozen):

@@ -1,0 +1,1 @@
+"""Judging outside the loop: any model, any rubric, any responses."""
