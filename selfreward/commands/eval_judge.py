@@ -39,8 +39,10 @@ def eval_judge(  # noqa: PLR0913, PLR0917 (options)
     from selfreward.progress import Reporter
     from selfreward.terminal import render, render_judges
     from selfreward.verdicts.measuring import Wanted, measure
+    from selfreward.verdicts.targets import Target
 
-    wanted = Wanted(target, runs_dir, data, iteration or (), rubric, method or (), limit, set_ or ())
+    judge = Target(target, runs_dir, iteration or (), rubric, set_ or ())
+    wanted = Wanted(judge, data, method or (), limit)
     try:
         found = measure(wanted, Reporter())
     except KeyboardInterrupt:

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from selfreward.terminal.render import Indented, table
+from selfreward.terminal.render_walk import one_judgment
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
     from selfreward.judges.rubric_check import RubricInfo
+    from selfreward.verdicts.trying import Trial
 
 
 def rubrics(found: Sequence[RubricInfo]) -> Table:
@@ -29,6 +31,20 @@ def rubric(info: RubricInfo) -> RenderableType:
     from rich.console import Group
 
     return Group(*_parts(info))
+
+
+def trial(found: Trial, *, with_question: bool) -> RenderableType:
+    """What a judge said of each response."""
+    from rich.console import Group
+
+    parts: list[RenderableType] = [Indented(f"{found.rubric}, judged by {found.judge}", 0, "bold underline")]
+    if with_question:
+        parts += [Indented("asked:", 0), *(Indented(m.content, 4, "dim") for m in found.question)]
+    for name, path in found.responses.items():
+        parts.append(Indented(f"{name}: {path}", 0, "bold"))
+        parts += [part for j in found.judgments if j.response_ids == (name,) for part in one_judgment(j)]
+    parts += [part for j in found.judgments if len(j.response_ids) > 1 for part in one_judgment(j)]
+    return Group(*parts)
 
 
 def _parts(info: RubricInfo) -> Iterator[RenderableType]:

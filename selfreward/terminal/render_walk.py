@@ -83,11 +83,12 @@ def _candidate(candidate: Candidate, found: PromptWalk) -> Iterator[RenderableTy
         yield Indented(response.reasoning, 6, "dim")
     yield Indented(response.text or "(empty)", 4)
     for judgment in candidate.judgments:
-        yield from _judgment(judgment, judgment.id == found.item)
+        yield from one_judgment(judgment, judgment.id == found.item)
     yield Indented("", 0)
 
 
-def _judgment(judgment: Judgment, asked_about: bool) -> Iterator[RenderableType]:
+def one_judgment(judgment: Judgment, asked_about: bool = False) -> Iterator[RenderableType]:
+    """What it says and what was written."""
     verdict = "unreadable" if judgment.score is None else f"{judgment.score:.3f}"
     about = [judgment.method, judgment.rubric, f"by {judgment.model}"]
     if len(judgment.response_ids) > 1:
