@@ -2,7 +2,7 @@
 PYTHON_BIN := .venv/bin/python
 # Test processes at once. Each loads torch, and torch's own threads would fight over the cores.
 JOBS ?= 2
-PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PYTHON_BIN) -m pytest -q -n $(JOBS) --dist loadgroup
+PYTEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(PYTHON_BIN) -m pytest -q -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check bench bench-gpu clean

@@ -3,13 +3,14 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import hypothesis
 import pytest
 import yaml
+from filelock import FileLock
 
 from selfreward.engines.chat import Chat
 from selfreward.engines.driver import work_through
@@ -35,6 +36,13 @@ def builtin_model() -> Path:
         return Path(resolve_model(BUILTIN).path)
     except ModelError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def the_only_vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Lets one test process at a time run vLLM: two of them would fight over the cores and the memory."""
+    with FileLock(tmp_path_factory.getbasetemp().parent / "vllm.lock"):
+        yield
 
 
 @pytest.fixture(scope="session")

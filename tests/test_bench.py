@@ -114,7 +114,7 @@ def test_without_vllm_it_is_skipped_with_the_reason(setting: Setting, monkeypatc
 
 @pytest.mark.slow
 @pytest.mark.skipif(not vllm_is_installed(), reason="vLLM is not installed here (see scripts/setup.sh)")
-@pytest.mark.xdist_group("vllm")
+@pytest.mark.usefixtures("the_only_vllm")
 def test_vllm(builtin_model: Path, tmp_path: Path) -> None:
     details = check(vllm_engine.measure(Setting(str(builtin_model), tmp_path, tiny=True)), "size", "rounds")
     read = details["rounds"]["expected-score judging"]

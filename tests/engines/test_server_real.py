@@ -30,6 +30,7 @@ from selfreward.records import Message
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed (scripts/setup.sh)"),
+    pytest.mark.usefixtures("the_only_vllm"),
 ]
 NAME = "small-and-real"
 CONTEXT = 1024

@@ -32,7 +32,7 @@ from selfreward.storage.verify import verify
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not vllm_is_installed(), reason="vLLM is not installed here (see scripts/setup.sh)"),
-    pytest.mark.xdist_group("vllm"),  # two engines at once would fight over the cores
+    pytest.mark.usefixtures("the_only_vllm"),
 ]
 
 _LONGEST_WAIT = 60.0

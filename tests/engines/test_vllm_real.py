@@ -20,7 +20,7 @@ from selfreward.records import Message
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not vllm_is_installed(), reason="vLLM is not installed here (see scripts/setup.sh)"),
-    pytest.mark.xdist_group("vllm"),  # or each test process would start an engine of its own
+    pytest.mark.usefixtures("the_only_vllm"),
 ]
 
 GREEDY = Sampling(max_tokens=24, temperature=0.0)
