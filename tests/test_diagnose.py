@@ -151,6 +151,7 @@ def test_agreement_with_the_judge_before(finished_run: RunStore) -> None:
         it.summarise("heldout_judgments", {"whole": {"judge": {"pairwise_accuracy": {"value": 0.5 + t / 10}}}})
     found = diagnose(finished_run)
     assert finding(found, 2, "judge_agreement").value == pytest.approx(2 / 3, abs=1e-4)
+    assert finding(found, 2, "judge_agreement_with_first").value == pytest.approx(2 / 3, abs=1e-4)
     assert finding(found, 1, "judge_agreement").flag == "no data"
     assert finding(found, 2, "judge_accuracy_change").value == pytest.approx(0.1)
 

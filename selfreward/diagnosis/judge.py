@@ -87,6 +87,15 @@ class Judge(Family):
             "a lower dpo.learning_rate or fewer dpo.epochs, a fixed judge.model",
             f"{_NEEDS}, in both iterations",
         ),
+        Check(
+            "judge_agreement_with_first",
+            "same order as first judge",
+            lambda now, _: within(now, "judge_agreement_with_first"),
+            at_least(at.AGREEMENT),
+            "The judge has moved far from the first one that was measured; its accuracy says whether that is good.",
+            _BETTER_JUDGE,
+            f"{_NEEDS}, in an earlier iteration",
+        ),
     )
 
     def __init__(self) -> None:

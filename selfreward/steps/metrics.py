@@ -76,16 +76,22 @@ def _judge_figures(run: RunStore, it: IterationStore) -> dict[str, Any]:
     if measured is None or not measured.summary:
         return {}
     found: dict[str, Any] = {"judge_quality": measured.summary}
-    t = it.manifest.iteration - 1
-    if t in run.iterations():
-        before = run.iteration(t)
-        earlier = before.stage(HELDOUT_JUDGMENTS)
-        if earlier is not None and earlier.finished:
-            agreed = agreement(
-                it.stored(HELDOUT_JUDGMENTS, Judgment).records(), before.stored(HELDOUT_JUDGMENTS, Judgment).records()
-            )
-            found |= {} if agreed is None else {"judge_agreement": agreed}
+    earlier = [t for t in run.iterations() if t < it.manifest.iteration and _has_measured(run.iteration(t))]
+    before = [t for t in earlier if t == it.manifest.iteration - 1]
+    for name, others in (("judge_agreement", before), ("judge_agreement_with_first", earlier[:1])):
+        for t in others:
+            agreed = agreement(_verdicts(it), _verdicts(run.iteration(t)))
+            found |= {} if agreed is None else {name: agreed}
     return found
+
+
+def _has_measured(it: IterationStore) -> bool:
+    entry = it.stage(HELDOUT_JUDGMENTS)
+    return entry is not None and entry.finished
+
+
+def _verdicts(it: IterationStore) -> Iterator[Judgment]:
+    return it.stored(HELDOUT_JUDGMENTS, Judgment).records()
 
 
 def _training_log(it: IterationStore) -> Iterator[dict[str, Any]]:
