@@ -122,6 +122,8 @@ class Prompt(Record):
     """What the model wrote before cleaning."""
     model: str = ""
     """Which model wrote it: M0, M1, … or the name of a fixed model; empty for one from a file."""
+    reference: str | None = None
+    """A good answer, where the file that the prompt is from has one."""
 
 
 class Response(Record):

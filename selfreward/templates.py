@@ -137,6 +137,11 @@ class Rubric(Template[RubricFrontMatter]):
         """Its placeholders for what is judged: one response, or the two that it compares."""
         return ("response_a", "response_b") if "response_a" in self.front.inputs else ("response",)
 
+    @property
+    def needs_reference(self) -> bool:
+        """Whether it grades against a good answer."""
+        return "reference" in self.front.inputs
+
     def read(self, text: str, cut_off: bool = False) -> Reading:
         """The last verdict in the judge's own words.
 

@@ -223,6 +223,33 @@ def test_pairwise_judging(make_recipe: Make, tmp_path: Path) -> None:
     assert 0 <= metrics["swap_flip_share"] <= 1
 
 
+def test_a_rubric_with_reference_answers(make_recipe: Make, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.jsonl"
+    rows = [{"prompt": f"Name {n} green things.", "reference": f"Moss{n}, grass."} for n in range(2)]
+    changes: dict[str, Any] = {
+        "judge": {"rubric": "reference_5pt", "method": {"type": "expected", "min_mass": 0.0}},
+        "sft": {"enabled": False},
+        "seeds": {"ift": str(find("seeds", "ift.jsonl"))},
+        "iterations": 1,
+    }
+    with pytest.raises(ConfigError, match=r"reference answers: give prompts\.file"):
+        run(load_config(make_recipe(tmp_path, **changes)))
+    changes["prompts"] = {"file": str(file)}
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in [*rows, {"prompt": "x"}]), encoding="utf-8")
+    with pytest.raises(ConfigError, match="1 prompts have no reference, the first of them prompt 3"):
+        run(load_config(make_recipe(tmp_path, **changes)))
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"seeds\.eft: .* asks for a comparison with a reference answer"):
+        run(load_config(make_recipe(tmp_path, **{**changes, "seeds": {"eft": str(find("seeds", "eft.jsonl"))}})))
+    it = run(load_config(make_recipe(tmp_path, **changes))).iteration(1)
+    assert [p.reference for p in it.stored("prompts", Prompt).records()] == ["Moss0, grass.", "Moss1, grass."]
+    assert all(j.rubric.startswith("reference_5pt@") for j in it.stored("judgments", Judgment).records())
+    rows[1]["reference"] = "Nothing."
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    with pytest.raises(StoreError, match=r"prompts\.file"):
+        run(load_config(make_recipe(tmp_path, **changes)))
+
+
 def test_prompts_by_a_fixed_model(make_recipe: Make, tiny_model: Path, tmp_path: Path) -> None:
     recipe = make_recipe(tmp_path, iterations=1)
     store = run(load_config(recipe, [f"prompts.model={tiny_model}", "sft.max_tokens=1000"]))

@@ -14,10 +14,11 @@ from benchmarks import workload
 from benchmarks.measured import Figure, Measured, Setting
 from benchmarks.turns import Work, timed, total
 from selfreward.config import RunConfig
+from selfreward.engines import resolve_engine
 from selfreward.engines.chat import Chat
 from selfreward.engines.driver import work_through
 from selfreward.engines.loading import ModelConfig, dtype_name, eos_ids, load_weights
-from selfreward.engines.protocol import Engine, NextToken, Request
+from selfreward.engines.protocol import Engine, EngineRoom, NextToken, Request
 from selfreward.records import Message, Prompt, Response
 from selfreward.stages.responses import ResponsesConfig
 
@@ -30,7 +31,7 @@ _SHARE = 4
 def measure(setting: Setting) -> Measured:
     """Shard after shard of the demo's work: batched, then one at a time."""
     config, model = _demo(setting), ModelConfig(name=setting.model)
-    engine = workload.open_engine(setting)
+    engine = resolve_engine(config.engine).open(model, EngineRoom(setting.scratch))
     single = OneAtATime(model, engine, config.responses)
     _warm_up(engine, single, config)
     done: dict[str, list[Work]] = {name: [] for name in ("written", "judged", "written_alone", "judged_alone", "by_n")}

@@ -69,6 +69,9 @@ def try_(  # noqa: PLR0913, PLR0917 (options)
     ],
     prompt: Annotated[Path, typer.Option(metavar="FILE", help="Text of the prompt.")],
     response: Annotated[list[Path], typer.Option(metavar="FILE", help="Text of a response; may be repeated.")],
+    reference: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Text of a good answer, for rubrics that grade against one.")
+    ] = None,
     method: Annotated[str | None, typer.Option(metavar="METHOD", help="sampled, expected or pairwise.")] = None,
     iteration: Annotated[
         int | None, typer.Option("-i", "--iteration", min=0, metavar="T", help="Of a run: M_T; the last one otherwise.")
@@ -82,11 +85,11 @@ def try_(  # noqa: PLR0913, PLR0917 (options)
     from selfreward.progress import Reporter
     from selfreward.terminal import render, render_rubrics
     from selfreward.verdicts.targets import Target
-    from selfreward.verdicts.trying import try_rubric
+    from selfreward.verdicts.trying import Case, try_rubric
 
     iterations = () if iteration is None else (iteration,)
     target = Target(model, runs_dir, iterations, rubric, set_ or ())
-    found = try_rubric(target, method, prompt, response, Reporter())
+    found = try_rubric(target, method, Case(prompt, response, reference), Reporter())
     if as_json:
         print(render.json_text(found))
     else:

@@ -47,6 +47,11 @@ def import_seeds(  # noqa: PLR0913, PLR0917 (options)
     language: Annotated[
         list[str] | None, typer.Option(metavar="CODE", help="Only rows in this language, such as en; may be repeated.")
     ] = None,
+    heldout: Annotated[
+        float,
+        typer.Option(min=0, max=0.9, metavar="SHARE", help="Leave out the prompts that build-eft holds out with this."),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the draw of what is held out; the same as for build-eft.")] = 0,
     scale_from: Annotated[
         tuple[float, float] | None,
         typer.Option(metavar="MIN MAX", help="For eft: the source's scale, mapped onto the rubric's and rounded."),
@@ -67,6 +72,8 @@ def import_seeds(  # noqa: PLR0913, PLR0917 (options)
     target = _target(as_)
     if target != "eft" and (scale_from or rubric):
         raise typer.BadParameter("--scale-from and --rubric are for --as eft")
+    if heldout and target == "ranked":
+        raise typer.BadParameter("--heldout is for --as ift and eft; of ranked rows build-eft holds out a part itself")
     if not preview:
         if output is None:
             raise typer.BadParameter("say where to write with -o FILE.jsonl, or only look with --preview 5")
@@ -76,7 +83,8 @@ def import_seeds(  # noqa: PLR0913, PLR0917 (options)
     _say_what_it_is(found, form, language=bool(language))
     scale = _scale(form, scale_from, rubric) if target == "eft" else None
 
-    conversion = partial(Conversion, found, form.form, Options(target, tuple(language or ()), scale))
+    options = Options(target, tuple(language or ()), scale, heldout, seed)
+    conversion = partial(Conversion, found, form.form, options)
     try:
         if preview:
             _preview(conversion(lambda _: None), preview, scale)

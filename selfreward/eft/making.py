@@ -57,6 +57,8 @@ def rubric_for(config: RunConfig) -> Rubric:
         ConfigError: it asks for several aspects, and an EFT row has one score.
     """
     rubric = config.judge.load_rubric()
+    if rubric.needs_reference:
+        raise ConfigError(f"{rubric.path}: grades against reference answers, which an EFT row has not; name another")
     if config.judge.method.compares:
         raise ConfigError(
             f"judge.method.type={config.judge.method.type}: compares two responses, and an EFT row has one; use "

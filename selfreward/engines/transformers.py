@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import Cache
 
+_TOKENS_BETWEEN_LOOKS = 16
+"""New tokens until rows that have ended leave their batch; each look costs about half a token's time."""
 _SHORTEST_SHARED_PREFIX = 16
 """Below this many tokens, a shared prefix saves less than copying its cache costs."""
 
@@ -194,21 +196,44 @@ class TransformersEngine:
             _memory_for(f"{self._setting}.batch_size", ids, sampling.max_tokens),
         ):
             torch.manual_seed(seed)
+            return self._written(ids, mask, prefix.cache_for(len(ids)), sampling)
+
+    def _written(self, ids: torch.Tensor, mask: torch.Tensor, cache: Any, sampling: Sampling) -> list[list[int]]:
+        """New tokens of each row. Rows that ended leave the batch every few tokens, or they would be computed on."""
+        import torch
+
+        rows: list[list[int]] = [[] for _ in ids]
+        going, left = list(range(len(ids))), sampling.max_tokens
+        while True:
+            # Which rows a stop string has ended is known to `generate` alone.
+            tokens = left if sampling.stop else min(left, _TOKENS_BETWEEN_LOOKS)
             out = self._model.generate(
                 input_ids=ids,
                 attention_mask=mask,
-                past_key_values=prefix.cache_for(len(ids)),
-                generation_config=self._generation_config(sampling),
+                past_key_values=cache,
+                generation_config=self._generation_config(sampling, tokens),
                 **({"tokenizer": self.chat.tokenizer} if sampling.stop else {}),
             )
-        rows: list[list[int]] = out[:, ids.shape[1] :].tolist()
-        return rows
+            new = out.sequences[:, ids.shape[1] :]
+            for row, ids_of_row in zip(going, new.tolist(), strict=True):
+                rows[row] += ids_of_row
+            left -= tokens
+            kept = [i for i, row in enumerate(going) if not set(self._transcriber.eos).intersection(rows[row])]
+            if not (kept and left):
+                return rows
+            ids, cache = out.sequences, out.past_key_values
+            mask = torch.cat([mask, torch.ones_like(new)], dim=1)
+            if len(kept) < len(going):
+                chosen = torch.tensor(kept, device=ids.device)
+                going, ids, mask = [going[i] for i in kept], ids[chosen], mask[chosen]
+                cache.batch_select_indices(chosen)
 
-    def _generation_config(self, sampling: Sampling) -> Any:
+    def _generation_config(self, sampling: Sampling, tokens: int) -> Any:
         from transformers import GenerationConfig
 
         return GenerationConfig(
-            max_new_tokens=sampling.max_tokens,
+            max_new_tokens=tokens,
+            return_dict_in_generate=True,
             do_sample=sampling.temperature > 0,
             **(
                 {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}

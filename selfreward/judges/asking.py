@@ -11,9 +11,11 @@ OMISSION = "\n[… the middle of this response was left out to fit …]\n"
 """Stands where a response was shortened."""
 
 
-def ask(rubric: Rubric, prompt: str, *responses: str) -> tuple[Message, ...]:
+def ask(rubric: Rubric, prompt: str, *responses: str, reference: str | None = None) -> tuple[Message, ...]:
     """The judge's turn: rubric and prompt first, the response last, so that a cache of their prefix serves them all."""
     values = {"prompt": prompt, **dict(zip(rubric.response_inputs, responses, strict=True))}
+    if rubric.needs_reference and reference is not None:
+        values["reference"] = reference
     return (Message(role="user", content=rubric.render(values)),)
 
 
@@ -38,7 +40,7 @@ def questions(
     A question that cannot be made to fit stays as it is: the engine sets it aside. So does every one where nobody here
     can count its tokens.
     """
-    asked = [ask(rubric, c.prompt, *c.responses) for c in candidates]
+    asked = [ask(rubric, c.prompt, *c.responses, reference=c.reference) for c in candidates]
     shortened: set[int] = set()
     if chat is None:
         return asked, shortened
@@ -53,7 +55,7 @@ def questions(
 def _fit(rubric: Rubric, chat: Chat, candidate: Shown, room: int) -> tuple[Message, ...] | None:
     responses = [rubric.defuse(text) for text in candidate.responses]  # as they will be shown, or be of another length
     lengths = [len(chat.plain_ids(text)) for text in responses]
-    messages = ask(rubric, candidate.prompt, *responses)
+    messages = ask(rubric, candidate.prompt, *responses, reference=candidate.reference)
     excess = len(chat.encode([messages])[0]) - room
     cut = 0
     while excess > 0:  # text put together from pieces may need a few tokens more than the pieces had
@@ -64,7 +66,8 @@ def _fit(rubric: Rubric, chat: Chat, candidate: Shown, room: int) -> tuple[Messa
         ]
         if None in shorter:
             return None
-        messages = ask(rubric, candidate.prompt, *(text for text in shorter if text is not None))
+        shown = (text for text in shorter if text is not None)
+        messages = ask(rubric, candidate.prompt, *shown, reference=candidate.reference)
         excess = len(chat.encode([messages])[0]) - room
     return messages
 

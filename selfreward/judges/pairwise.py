@@ -148,4 +148,4 @@ def _both_orders(pairs: Iterable[Two]) -> list[Two]:
 def _comparison(candidates: Sequence[Candidate], two: Two) -> Comparison:
     first, second = (candidates[i] for i in two)
     ids, texts = (first.response_id, second.response_id), (first.response, second.response)
-    return Comparison(first.prompt_id, ids, first.prompt, texts)
+    return Comparison(first.prompt_id, ids, first.prompt, texts, first.reference)

@@ -17,6 +17,8 @@ class Candidate:
     response_id: str
     prompt: str
     response: str
+    reference: str | None = None
+    """A good answer, for rubrics that grade against one."""
 
     @property
     def response_ids(self) -> tuple[str, ...]:
@@ -35,6 +37,7 @@ class Comparison:
     response_ids: tuple[str, ...]
     prompt: str
     responses: tuple[str, ...]
+    reference: str | None = None
 
 
 Shown = Candidate | Comparison

@@ -10,14 +10,14 @@ from selfreward.resources import names
 from selfreward.templates import Golden, Rubric, load_rubric
 
 INPUTS = ({"prompt", "response"}, {"prompt", "response_a", "response_b"})
-"""What a judge fills in, for one response or for two."""
+"""What a judge fills in, for one response or for two; a reference answer may come on top."""
 
 
 def faults(rubric: Rubric) -> list[str]:
     """What is wrong with a rubric, each with the file and the way out; nothing where it can be used."""
     front, found = rubric.front, []
-    if set(front.inputs) not in INPUTS:
-        known = "prompt and response, or prompt, response_a and response_b"
+    if set(front.inputs) - {"reference"} not in INPUTS:
+        known = "prompt and response, or prompt, response_a and response_b, and reference where there is one"
         found.append(f"inputs: found {', '.join(front.inputs)}; a judge fills in {known}")
     unread = [score for score in front.scale.scores if rubric.read(rubric.verdict(score)).score != score]
     if unread:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from selfreward.records import Message
+from selfreward.seeding.draws import is_held_out
 from selfreward.seeding.formats.base import Format, LeftOut, Made, Numbered, Reject, Row, Target
 from selfreward.seeding.formats.values import shown
 from selfreward.seeding.rescale import Rescale
@@ -38,6 +40,9 @@ class Options:
     """Only rows in these, ``en`` standing for ``en-US`` too; all if empty."""
     scale: Rescale | None = None
     """For EFT: how scores come onto the rubric's scale."""
+    heldout: float = 0.0
+    """Share of the prompts to leave out, the very ones that ``seeds build-eft`` holds out with this share and seed."""
+    seed: int = 0
 
 
 class Conversion:
@@ -60,6 +65,8 @@ class Conversion:
                 continue
             try:
                 made = self._scaled(item)
+                if self._options.heldout and _is_held_out(made, self._options.heldout, self._options.seed):
+                    raise Reject("held_out", "its prompt is held out")
                 if self._options.target == "ranked":
                     _check_prompt(made, prompts)
                 key = _key(made, self._options.target)
@@ -126,6 +133,13 @@ def _check_prompt(row: Row, prompts: Seen) -> None:
     words = short_hash(json.dumps(row.get("prompt") or row["messages"])) >> 1  # kept in the place of a line, so signed
     if prompts.first(row["prompt_id"], words) not in (None, words):
         raise Reject("other_prompt", f"prompt_id {shown(row['prompt_id'])} has another prompt further up")
+
+
+def _is_held_out(row: Row, share: float, seed: int) -> bool:
+    """Whether any of the questions that it answers is."""
+    turns = row.get("messages") or [{"role": "user", "content": row["instruction"]}]
+    chat = tuple(Message.model_validate(turn) for turn in turns)
+    return any(is_held_out(chat[: i + 1], share, seed) for i, turn in enumerate(chat) if turn.role == "user")
 
 
 def _key(row: Row, target: Target) -> str:

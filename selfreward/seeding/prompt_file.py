@@ -1,12 +1,21 @@
-"""A file of prompts: JSONL rows with ``prompt``, or text with one prompt a line."""
+"""A file of prompts: JSONL rows with ``prompt`` and perhaps ``reference``, or text with one prompt a line."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from selfreward.errors import SeedError
 from selfreward.seeding.rows import read_rows, text_field
 
 
-def read_prompts(path: Path) -> list[str]:
+class PromptRow(NamedTuple):
+    """One row of the file."""
+
+    text: str
+    reference: str | None = None
+    """A good answer, for rubrics that grade against one."""
+
+
+def read_prompts(path: Path) -> list[PromptRow]:
     """All prompts of the file, in order.
 
     Raises:
@@ -16,14 +25,19 @@ def read_prompts(path: Path) -> list[str]:
     if suffix == ".json":
         raise SeedError(f"{path}: a file of prompts is JSONL (one object a line, in a .jsonl file) or plain text")
     if suffix in (".jsonl", ".ndjson"):
-        return read_rows(path, lambda row, _: text_field(row, "prompt"))
+        return read_rows(path, lambda row, _: _row(row))
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except OSError as error:
         raise SeedError(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SeedError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
-    prompts = [line.strip() for line in lines if line.strip()]
+    prompts = [PromptRow(line.strip()) for line in lines if line.strip()]
     if not prompts:
         raise SeedError(f"{path}: no prompts; expected one a line")
     return prompts
+
+
+def _row(row: dict[str, Any]) -> PromptRow:
+    reference = row.get("reference")
+    return PromptRow(text_field(row, "prompt"), None if reference is None else text_field(row, "reference"))

@@ -22,7 +22,7 @@ def judge_responses(
     seed: int,
 ) -> Asking[Shard[Judgment]]:
     """All judgments of the responses, in the responses' order. ``prompts`` are by id."""
-    candidates = [Candidate(r.prompt_id, r.id, prompts[r.prompt_id].text, _shown(r, config)) for r in responses]
+    candidates = [_candidate(r, prompts[r.prompt_id], config) for r in responses]
     judgments = yield from judge.judge(candidates, listener, model, seed)
     counts = Counter(
         {
@@ -33,6 +33,10 @@ def judge_responses(
         }
     )
     return Shard(judgments, len(responses), counts)
+
+
+def _candidate(response: Response, prompt: Prompt, config: JudgeConfig) -> Candidate:
+    return Candidate(prompt.id, response.id, prompt.text, _shown(response, config), prompt.reference)
 
 
 def _shown(response: Response, config: JudgeConfig) -> str:

@@ -177,16 +177,16 @@ def prompts_from_file(path: Path, count: int, iteration: int) -> Shard[Prompt]:
     Raises:
         StageError: the file has no rows left for this iteration.
     """
-    texts = read_prompts(path)
+    rows = read_prompts(path)
     first = (iteration - 1) * count
-    own = texts[first : first + count]
+    own = rows[first : first + count]
     if not own:
         raise StageError(
-            f"{path}: {len(texts)} prompts are {len(texts) / count:.3g} iterations of prompts.count={count}; none are "
+            f"{path}: {len(rows)} prompts are {len(rows) / count:.3g} iterations of prompts.count={count}; none are "
             f"left for iteration {iteration}: add prompts, lower prompts.count, or ask for fewer iterations with -n"
         )
     records = [
-        Prompt(id=content_id("p", iteration, first + i, text), text=text, iteration=iteration)
-        for i, text in enumerate(own)
+        Prompt(id=content_id("p", iteration, first + i, text), text=text, iteration=iteration, reference=reference)
+        for i, (text, reference) in enumerate(own)
     ]
     return Shard(records, len(own))

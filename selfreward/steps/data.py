@@ -32,7 +32,7 @@ def write_prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prom
         settings: dict[str, Any] = {"prompts": {"count": count}}
         share = prompts_from_file(path, count, t)
         # Of this iteration's share alone: rows that are added for later ones change nothing here.
-        inputs = {"prompts.file": value_hash([prompt.text for prompt in share.records])}
+        inputs = {"prompts.file": value_hash([[p.text, p.reference] if p.reference else p.text for p in share.records])}
         work = at_once(lambda: share)
     else:
         settings = {"seed": s.config.seed, "prompts": key_settings(config)}

@@ -10,6 +10,7 @@ from selfreward.errors import ConfigError, SeedError
 from selfreward.judges import build_judge
 from selfreward.records import EFTSeed, Example, IFTSeed, Record, derive_seed
 from selfreward.seeding.own_format import read_eft, read_ift
+from selfreward.seeding.prompt_file import read_prompts
 from selfreward.session import Session, Stage, at_once
 from selfreward.stages import sft_examples
 from selfreward.stages.shard import Shard
@@ -33,6 +34,8 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
     scale = rubric.front.scale
     if config.seeds.eft and (wrong := not_shown_by_eft(rubric, config.seeds.eft)):
         raise ConfigError(f"seeds.eft: {wrong}")
+    if rubric.needs_reference:
+        _check_references(config, rubric)
     errors: list[str] = []
 
     def read(path: str | None, reader: Callable[[Path], list[R]]) -> list[R]:
@@ -49,12 +52,28 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
     return ift, eft
 
 
+def _check_references(config: RunConfig, rubric: Rubric) -> None:
+    asks = f"the rubric {rubric.path} grades against reference answers"
+    if config.prompts.file is None:
+        raise ConfigError(f"{asks}: give prompts.file, with rows of prompt and reference, or use another rubric")
+    without = [number for number, row in enumerate(read_prompts(Path(config.prompts.file)), 1) if row.reference is None]
+    if without:
+        raise ConfigError(
+            f"{config.prompts.file}: {len(without)} prompts have no reference, the first of them prompt {without[0]}; "
+            f'{asks}. Rows are {{"prompt": …, "reference": …}}'
+        )
+    if config.evaluation.judge_data is not None:
+        raise ConfigError(f"evaluation.judge_data: held-out rankings have no references, and {asks}; leave it out")
+
+
 def not_shown_by_eft(rubric: Rubric, path: str) -> str | None:
     """Why EFT seeds do not show how this rubric judges; None where they do."""
     if rubric.front.aspects:
         asks = "for aspects"
     elif len(rubric.response_inputs) > 1:
         asks = "which of two responses is better"
+    elif rubric.needs_reference:
+        asks = "for a comparison with a reference answer"
     else:
         return None
     return (

@@ -14,7 +14,7 @@ from selfreward.engines.chat import Chat
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Asking, Engine, EngineRoom
 from selfreward.engines.server import ServerConfig
-from selfreward.errors import StoreError
+from selfreward.errors import ConfigError, StoreError
 from selfreward.judges import build_judge
 from selfreward.judges.fitting import check_fits
 from selfreward.judges.protocol import Candidate, Judge, Listener
@@ -146,6 +146,11 @@ def judged(
         SelfRewardError: the engine or its model cannot judge in this way, or it cannot go on.
     """
     config = who.config.judge
+    rubric = config.load_rubric()
+    if rubric.needs_reference:
+        raise ConfigError(
+            f"{rubric.path}: grades against reference answers, which ranked responses have not; name another rubric"
+        )
     who.engine.check(who.model, who.setting)
     check_fits(config, who.model.reasoning_tags, who.engine, who.setting, who.chat)
     prompts = list(by_prompt(list(rows)).values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,10 +33,17 @@ class Trial(Frozen):
     judgments: tuple[Judgment, ...]
 
 
-def try_rubric(
-    target: Target, method: str | None, prompt: Path, responses: Sequence[Path], reporter: Reporter
-) -> Trial:
-    """Judge the responses, each in a file of its own.
+@dataclass(frozen=True)
+class Case:
+    """What is judged, each text in a file of its own."""
+
+    prompt: Path
+    responses: Sequence[Path]
+    reference: Path | None = None
+
+
+def try_rubric(target: Target, method: str | None, case: Case, reporter: Reporter) -> Trial:
+    """Judge the case's responses.
 
     Raises:
         SelfRewardError: a file cannot be read, or the model cannot judge in this way.
@@ -45,11 +53,13 @@ def try_rubric(
     config = config_of(target, run, method or ("pairwise" if compares else None))
     who = judges_of(target, run, config)[-1]
     rubric = config.judge.load_rubric()
-    if len(responses) < len(rubric.response_inputs):
+    if len(case.responses) < len(rubric.response_inputs):
         raise ConfigError(f"{rubric.path}: compares two responses; give --response twice or more often")
-    text = _read(prompt)
-    named = {f"r{number}": path for number, path in enumerate(responses, 1)}
-    candidates = [Candidate("p", name, text, _read(path)) for name, path in named.items()]
+    if rubric.needs_reference and case.reference is None:
+        raise ConfigError(f"{rubric.path}: grades against a reference answer; give one with --reference")
+    text, good = _read(case.prompt), _read(case.reference) if case.reference else None
+    named = {f"r{number}": path for number, path in enumerate(case.responses, 1)}
+    candidates = [Candidate("p", name, text, _read(path), good) for name, path in named.items()]
     who.engine.check(who.model, who.setting)
     check_fits(config.judge, who.model.reasoning_tags, who.engine, who.setting, who.chat)
     judge = build_judge(config.judge, who.model.reasoning_tags)
@@ -62,7 +72,7 @@ def try_rubric(
         judge=who.label,
         rubric=rubric.label,
         responses={name: str(path) for name, path in named.items()},
-        question=ask(rubric, text, *shown),
+        question=ask(rubric, text, *shown, reference=good),
         judgments=tuple(judgments),
     )
 

@@ -25,6 +25,7 @@ from selfreward.templates import Rubric, load_rubric
 ATTACKS = read_attacks()
 QUESTION, CLEAN = "What is the capital of France?", "Paris is the capital of France, and its largest city."
 OTHER = "It is Lyon."
+REFERENCE = "Paris."
 PLACES = [(name, place) for name in shipped() for place in range(len(load_rubric(name).response_inputs))]
 """Every rubric, and each of its places for a response."""
 CONTROL = (
@@ -54,8 +55,8 @@ def shown(place: int, text: str, places: int) -> tuple[str, ...]:
 def candidate(place: int, text: str, places: int) -> Shown:
     texts = shown(place, text, places)
     if places == 1:
-        return Candidate("p", "r0", QUESTION, text)
-    return Comparison("p", ("r0", "r1"), QUESTION, texts)
+        return Candidate("p", "r0", QUESTION, text, REFERENCE)
+    return Comparison("p", ("r0", "r1"), QUESTION, texts, REFERENCE)
 
 
 def judge(rubric: Rubric, chat: Chat, fake_engine: Any, one: Shown, write: Any) -> Judgment:
@@ -84,7 +85,7 @@ def test_the_turns_are_those_of_an_honest_answer(
     places = len(rubric.response_inputs)
 
     def turns(texts: list[str]) -> list[list[int]]:
-        asked = [ask(rubric, QUESTION, *shown(place, text, places)) for text in texts]
+        asked = [ask(rubric, QUESTION, *shown(place, text, places), reference=REFERENCE) for text in texts]
         return [[i for i in ids if i in chat.control_ids] for ids in chat.encode(asked)]
 
     (clean,) = turns([CLEAN])
@@ -99,7 +100,7 @@ def test_the_turns_are_those_of_an_honest_answer(
 def test_the_turns_are_kept_where_a_response_is_shortened(name: str, place: int, many_families: Chat) -> None:
     rubric = load_rubric(name)
     places = len(rubric.response_inputs)
-    (clean,) = many_families.encode([ask(rubric, QUESTION, *shown(place, CLEAN, places))])
+    (clean,) = many_families.encode([ask(rubric, QUESTION, *shown(place, CLEAN, places), reference=REFERENCE)])
     long = [candidate(place, a.on(CLEAN), places) for a in ATTACKS if a.kind == "long"]
     asked, shortened = questions(rubric, many_families, long, len(clean) + 150)
     assert shortened == set(range(len(long)))
@@ -117,7 +118,7 @@ def test_the_response_stands_inside_its_delimiters_once(name: str, place: int) -
     rubric = load_rubric(name)
     places = len(rubric.response_inputs)
     for attack in ATTACKS:
-        (message,) = ask(rubric, QUESTION, *shown(place, attack.on(CLEAN), places))
+        (message,) = ask(rubric, QUESTION, *shown(place, attack.on(CLEAN), places), reference=REFERENCE)
         parts = assert_inside(rubric, message.content)
         assert parts[place] == rubric.defuse(attack.on(CLEAN))
         assert parts[place].replace("\\", "") == attack.on(CLEAN).replace("\\", ""), "nothing but backslashes is added"
@@ -130,8 +131,9 @@ def assert_inside(rubric: Rubric, text: str) -> list[str]:
         tags = list(re.finditer(rf"<[\s/]*{part}\b[^<>]*>", text, re.IGNORECASE))
         assert [tag[0] for tag in tags] == [f"<{part}>", f"</{part}>"]
         found.append(text[tags[0].end() : tags[1].start()].removeprefix("\n").removesuffix("\n"))
-    others = re.findall(r"<[\s/]*request\b[^<>]*>", text, re.IGNORECASE)
-    assert others == ["<request>", "</request>"]
+    for part in ("request", *(["reference"] if rubric.needs_reference else [])):
+        others = re.findall(rf"<[\s/]*{part}\b[^<>]*>", text, re.IGNORECASE)
+        assert others == [f"<{part}>", f"</{part}>"]
     return found
 
 

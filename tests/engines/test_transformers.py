@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +319,28 @@ def test_an_adapter_acts_and_merging_it_changes_nothing(
             logits = unmerged(input_ids=torch.tensor([ids])).logits[0, -1]
         assert list(found.logprobs) == pytest.approx(logits.log_softmax(-1)[digits].tolist(), abs=1e-4)
     adapted.close()
+
+
+def test_rows_that_ended_leave_their_batch(tiny_model: Path) -> None:
+    """And what the others write stays what it was without them."""
+    engine = load(tiny_model, ends=False, batch_size=12)
+    alone = load(tiny_model, ends=False, batch_size=1)
+    asked = [request(f"Tell me about {topic}.") for topic in TOPICS for _ in range(2)]
+    widths: list[int] = []
+    hook = engine._model.register_forward_pre_hook(
+        lambda _, args, kwargs: widths.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    eos = set(engine._transcriber.eos)
+    for kind in (engine, alone):  # every 20th token ends a turn, so that rows end here and there
+        kind._transcriber = replace(kind._transcriber, eos=tuple(sorted(eos | set(range(20, 4096, 20)))))
+    found = generate(engine, asked, temperature=0.0, max_tokens=70)
+    hook.remove()
+    expected = generate(alone, asked, temperature=0.0, max_tokens=70)
+    assert [c.token_ids for a in found for c in a.completions] == [c.token_ids for a in expected for c in a.completions]
+    lengths = {len(c.token_ids) for a in found for c in a.completions}
+    assert len(lengths) > 2
+    assert len(set(widths)) > 2, "the batch grew narrower"
+    assert widths[-1] < 12
 
 
 def test_out_of_memory_names_the_setting_to_lower(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from seed_imports import Import, source_of
+from seed_imports import Import, Row, source_of
 
+from selfreward.eft.building import Choices, split
 from selfreward.errors import SeedError
 from selfreward.readings.scale import Scale
+from selfreward.records import Message, Ranked
 from selfreward.seeding.formats import FORMATS
 from selfreward.seeding.formats.base import Format, LeftOut, Numbered, Target
 from selfreward.seeding.importing import Conversion, Options
 from selfreward.seeding.own_format import read_eft, read_ift
 from selfreward.seeding.ranked import read_ranked
+from selfreward.seeding.recognising import recognise
 from selfreward.seeding.rescale import Rescale
 from selfreward.seeding.sources.base import Source
 
@@ -182,3 +185,34 @@ def _must_be_accepted(rows: list[dict[str, Any]], target: Target) -> None:
         if rows:
             read = {"ift": read_ift, "ranked": read_ranked, "eft": lambda path: read_eft(path, FIVE)}[target]
             assert len(read(path)) == len(rows)
+
+
+def test_what_build_eft_holds_out_is_left_out() -> None:
+    """The other side of one draw: no prompt is in both, whatever its case and spaces, and in a later turn neither."""
+    prompts = [f"Question {i}?" for i in range(60)]
+
+    def asked(prompt: str) -> tuple[Message, ...]:
+        return (Message(role="user", content=prompt),)
+
+    ranked = [
+        Ranked(id=f"{p}{k}", prompt_id=p, messages=asked(p), response=f"{k}", rank=k, quality=None, line=1)
+        for p in prompts
+        for k in range(2)
+    ]
+    held_out = {row.prompt for row in split(ranked, Choices(heldout=0.3, seed=5)).heldout}
+    assert 5 < len(held_out) < 40
+
+    def imported(rows: list[Row]) -> tuple[list[Row], list[LeftOut]]:
+        left: list[LeftOut] = []
+        source = source_of(rows)
+        conversion = Conversion(source, recognise(source, "ift").form, Options("ift", heldout=0.3, seed=5), left.append)
+        return list(conversion), left
+
+    made, left = imported([{"instruction": f" {p.upper()} ", "response": "answer"} for p in prompts])
+    assert {row["instruction"].strip().capitalize() for row in made} == set(prompts) - held_out
+    assert {item.reason for item in left} == {"held_out"}
+    turns = [{"role": "user", "content": "And?"}, {"role": "assistant", "content": "So."}]
+    answer = {"role": "assistant", "content": "answer"}
+    made, _ = imported([{"messages": [{"role": "user", "content": p}, answer, *turns]} for p in prompts])
+    assert {row["messages"][0]["content"] for row in made} <= set(prompts) - held_out
+    assert made

@@ -18,11 +18,12 @@ def write(directory: Path, name: str, content: str | bytes) -> Path:
     "content", ["one\ntwo, three", "\ufeffone\n\n  two, three  \n", "one\r\ntwo, three\r\n", "\n \none\ntwo, three"]
 )
 def test_one_a_line(tmp_path: Path, content: str) -> None:
-    assert read_prompts(write(tmp_path, "p.txt", content)) == ["one", "two, three"]
+    assert read_prompts(write(tmp_path, "p.txt", content)) == [("one", None), ("two, three", None)]
 
 
 def test_rows(tmp_path: Path) -> None:
-    assert read_prompts(write(tmp_path, "p.jsonl", '{"prompt": "a\\nb", "tag": 3}\n\n{"prompt": "c"}')) == ["a\nb", "c"]
+    text = '{"prompt": "a\\nb", "tag": 3}\n\n{"prompt": "c", "reference": "d"}'
+    assert read_prompts(write(tmp_path, "p.jsonl", text)) == [("a\nb", None), ("c", "d")]
 
 
 def test_every_bad_row_is_listed(tmp_path: Path) -> None:

@@ -63,6 +63,14 @@ def test_a_rubric_for_two_is_tried_on_every_two(try_it: Any) -> None:
     assert "P(first is better) 0.09" in try_it("pairwise", "ab")[1]
 
 
+def test_a_reference_stands_beside_the_prompt(try_it: Any, tmp_path: Path) -> None:
+    code, out, _ = try_it("reference_5pt", "b", "--question", "--reference", str(tmp_path / "a"))
+    assert code == 0
+    assert "4.000" in out, "the judge was shown the reference"
+    assert out.index("tea is wet") < out.index("Score: 5")
+    assert "give one with --reference" in try_it("reference_5pt", "b")[2]
+
+
 def test_what_cannot_be_tried(try_it: Any, tmp_path: Path) -> None:
     code, out, err = try_it("pairwise", "a")
     assert (code, out) == (1, "")
