@@ -180,6 +180,31 @@ def _pair_sort(name: str) -> "PairSort":
 
 
 @app.command()
+def diagnose(
+    run: RunName,
+    iteration: Annotated[
+        list[int] | None,
+        typer.Option("-i", "--iteration", min=0, metavar="T", help="Only this one; may be repeated. All otherwise."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where a figure is beyond its limit.")] = False,
+    as_json: AsJson = False,
+    runs_dir: RunsDir = RUNS,
+) -> None:
+    """What may go wrong in a run: every figure beside its limit, and what to try."""
+    from selfreward.diagnose import diagnose as examine
+    from selfreward.storage.run import RunStore
+    from selfreward.terminal import render, render_diagnosis
+
+    found = examine(RunStore(find_run(run, runs_dir)), iteration or ())
+    if as_json:
+        print(render.json_text(found))
+    else:
+        render.console().print(render_diagnosis.diagnosed(found))
+    if strict and found.flags:
+        raise typer.Exit(1)
+
+
+@app.command()
 def verify(run: RunName, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
     """Recompute every hash of a run; exits with 1 on damage."""
     from selfreward.terminal import render

@@ -151,3 +151,8 @@ def _least_common(words: int, limit: float) -> int:
 def _packed(numbers: list[int]) -> str | list[int]:
     """What rapidfuzz compares fastest: one character a word; it takes characters and their numbers for the same."""
     return "".join(map(chr, numbers)) if max(numbers, default=0) < _CODE_POINTS else numbers
+
+
+def rouge_l(one: Sequence[int], other: Sequence[int]) -> float:
+    """ROUGE-L F1 of two texts as numbers, such as token ids; 1 of two empty ones."""
+    return float(Indel.normalized_similarity(one, other))

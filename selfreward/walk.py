@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from selfreward.errors import StoreError
+from selfreward.judges.injection import reasons
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.scored import usable_responses
 from selfreward.query import Found, Kind, fetch, find_item, select
@@ -45,6 +46,8 @@ class Candidate(Frozen):
     role: Literal["chosen", "rejected"] | None
     unusable: str | None
     """Why it can be in no pair: truncated, empty, special_tokens or unjudged."""
+    injection: tuple[str, ...] = ()
+    """What in its text could steer a judge, by name."""
 
 
 class Decision(Frozen):
@@ -153,6 +156,7 @@ def _candidate(
         judgments=tuple(own),
         role=role.get(response.id),
         unusable=next(iter(unusable), None),
+        injection=reasons(response.text),
     )
 
 

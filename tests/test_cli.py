@@ -120,7 +120,7 @@ def test_run_says_where_everything_is_and_what_next(
 def test_what_is_said_to_do_next_works(command: Command, started: list[RunConfig]) -> None:
     _, _, err = command("run", "small", "--runs-dir", "runs")
     lines = [line.strip() for line in err.splitlines() if line.startswith("  selfreward ")]
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
         assert command(*line.split()[1:])[0] == 0
 
@@ -453,7 +453,9 @@ def test_init_and_the_command_it_names(command: Command, tmp_path: Path) -> None
 # the whole
 
 
-@pytest.mark.parametrize("name", ["run", "status", "ls", "show", "pairs", "verify", "fork", "doctor", "init"])
+@pytest.mark.parametrize(
+    "name", ["run", "status", "ls", "show", "pairs", "diagnose", "verify", "fork", "doctor", "init"]
+)
 def test_every_command_helps(command: Command, name: str) -> None:
     code, out, _ = command(name, "--help")
     assert code == 0

@@ -9,6 +9,7 @@ from pydantic import Field
 from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Answer, Ask, Asking, Capability, Request, Sampling
 from selfreward.judges.asking import ask, questions
+from selfreward.judges.echo import without_echo
 from selfreward.judges.protocol import Judge, Listener, Reader, Shown
 from selfreward.reasoning import split_reasoning
 from selfreward.records import AspectScore, EFTSeed, Frozen, Judgment, Message, NotInKey, content_id, derive_seed
@@ -70,7 +71,7 @@ class SampledJudge:
         per_candidate = self._config.samples
         answers = yield Ask(requests, self._sampling(per_candidate, derive_seed(seed, 0)))
         for i, answer in enumerate(answers):
-            self._read(samples[i * per_candidate : (i + 1) * per_candidate], answer)
+            self._read(samples[i * per_candidate : (i + 1) * per_candidate], answer, candidates[i])
         for attempt in range(1, self._config.retries + 1):
             unread = [s for s in samples if s.score is None and s.raws]
             if not unread:
@@ -79,7 +80,7 @@ class SampledJudge:
             for sample, answer in zip(
                 unread, (yield Ask(again, self._sampling(1, derive_seed(seed, attempt)))), strict=True
             ):
-                self._read([sample], answer)
+                self._read([sample], answer, candidates[sample.candidate])
         return [
             self._judgment(
                 candidates[s.candidate], s, answers[s.candidate].prompt_tokens, s.candidate in shortened, model
@@ -106,14 +107,21 @@ class SampledJudge:
             json_schema=self._rubric.json_schema(),
         )
 
-    def _read(self, samples: Sequence[_Sample], answer: Answer) -> None:
+    def _read(self, samples: Sequence[_Sample], answer: Answer, candidate: Shown) -> None:
         if answer.completions:
+            speaking = self._holding_verdicts(candidate)
             for sample, completion in zip(samples, answer.completions, strict=True):
-                _, own_words = split_reasoning(completion.text, self._reasoning_tags)
+                # First the echo: it may hold the tags that thinking is told by.
+                _, own_words = split_reasoning(without_echo(completion.text, speaking), self._reasoning_tags)
                 sample.raws.append(completion.text)
                 cut_off = completion.finish_reason == "length" and not completion.text[-1:].isspace()
                 reading = self._rubric.read(own_words, cut_off)
                 sample.score, sample.aspects = reading.score, reading.aspects
+
+    def _holding_verdicts(self, candidate: Shown) -> list[str]:
+        """Responses in which the rubric would read a verdict, as written and as shown: an echo of no other harms."""
+        found = [text for text in candidate.responses if self._rubric.read(text).score is not None]
+        return [shape for text in found for shape in dict.fromkeys((text, self._rubric.defuse(text)))]
 
     def _judgment(self, candidate: Shown, sample: _Sample, prompt_tokens: int, shortened: bool, model: str) -> Judgment:
         return Judgment(

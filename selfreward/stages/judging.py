@@ -9,7 +9,7 @@ from selfreward.judges.protocol import Candidate, Judge, Listener
 from selfreward.records import Judgment, Prompt, Response
 from selfreward.stages.shard import Shard
 
-VERSION = 2
+VERSION = 3
 
 
 def judge_responses(

@@ -14,11 +14,12 @@ from selfreward.session import Policy, Session, Stage, at_once, over
 from selfreward.stages.shard import Shard
 from selfreward.steps.judge import judge_of
 from selfreward.steps.keys import made_from
+from selfreward.steps.metrics import HELDOUT_JUDGMENTS as JUDGMENTS
 from selfreward.storage.durable import discard, value_hash
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
 from selfreward.verdicts.judging import HELD_OUT, PROMPTS_A_SAVE, verdicts_on
 
-ROWS, JUDGMENTS = "heldout", "heldout_judgments"
+ROWS = "heldout"
 
 
 def heldout_rows(config: RunConfig) -> list[Ranked]:

@@ -1,17 +1,14 @@
 """How an iteration begins and ends: its manifest and its metrics."""
 
 import json
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError, StoreError
 from selfreward.judges.fitting import check_fits
-from selfreward.records import Judgment, PreferencePair, Prompt, Response
 from selfreward.session import Session
-from selfreward.stages import metrics
-from selfreward.steps.heldout import JUDGMENTS
 from selfreward.steps.keys import made_from
+from selfreward.steps.metrics import VERSION, iteration_metrics
 from selfreward.storage.durable import TEMPORARY, write_text
 from selfreward.storage.environment import describe
 from selfreward.storage.iteration import IterationStore, StageKey
@@ -81,37 +78,9 @@ def finish_iteration(s: Session, it: IterationStore) -> None:
     if it.manifest.finished:
         return
     made = made_from(it, *(name for name in it.manifest.stages if name != "metrics"))
-    if not it.begin("metrics", StageKey(metrics.VERSION, {}, made)).finished:
+    if not it.begin("metrics", StageKey(VERSION, {}, made)).finished:
         temporary = it.path / f"{TEMPORARY}metrics.json"
-        write_text(temporary, json.dumps(iteration_metrics(it), indent=1) + "\n")
+        write_text(temporary, json.dumps(iteration_metrics(s.store, it), indent=1) + "\n")
         it.finish_with_files("metrics", {"metrics.json": temporary}, counts={}, seconds=0.0, summary={})
     it.close()
     s.events.write("iteration_finished", iteration=it.manifest.iteration)
-
-
-def iteration_metrics(it: IterationStore) -> dict[str, Any]:
-    """What metrics.json holds, computed from the stored records."""
-    found: dict[str, Any] = {"iteration": it.manifest.iteration}
-    if "responses" in it.manifest.stages:
-        asked = it.stored("prompts", Prompt).entry.rows
-        found["prompts"] = asked
-        lengths: dict[str, int] = {}
-        found |= metrics.response_metrics(_noting_lengths(it.stored("responses", Response).records(), lengths))
-        found |= metrics.judgment_metrics(it.stored("judgments", Judgment).records(), lengths)
-        found |= metrics.pair_metrics(it.stored("pairs", PreferencePair).records(), asked)
-    measured = it.stage(JUDGMENTS)
-    if measured is not None:
-        found["judge_quality"] = measured.summary
-    found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
-    found["seconds"] = {name: stage.seconds for name, stage in it.manifest.stages.items()}
-    training = it.stage("adapter")
-    if training is not None:
-        found["training"] = training.summary
-    return found
-
-
-def _noting_lengths(responses: Iterable[Response], lengths: dict[str, int]) -> Iterator[Response]:
-    """The responses, whose tokens are counted by id in passing: reading them twice takes longer."""
-    for response in responses:
-        lengths[response.id] = len(response.token_ids)
-        yield response

@@ -78,6 +78,8 @@ def _candidate(candidate: Candidate, found: PromptWalk) -> Iterator[RenderableTy
     mark = _MARK if response.id == found.item else ""
     yield Indented(f"{response.id}{role}{mark}", 2, style)
     yield Indented(f"{score}; {len(response.token_ids)} tokens, {ended}; by {response.model}", 4)
+    if candidate.injection:
+        yield Indented(f"could steer a judge: {', '.join(candidate.injection)}", 4, "yellow")
     if response.reasoning:
         yield Indented("reasoning:", 4)
         yield Indented(response.reasoning, 6, "dim")

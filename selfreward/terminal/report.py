@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import which
 
 from selfreward.config import RunConfig
+from selfreward.diagnose import Diagnosis, diagnose
 from selfreward.query import iteration_table, list_pairs
 from selfreward.records import Frozen
 from selfreward.storage.catalogue import RUNS_DIR
@@ -41,23 +42,35 @@ def where_and_what_next(config: RunConfig, run: RunStore, default_runs_dir: Path
     """Where everything is that the run made, and the commands that look at it or go on."""
     name = run.path.name if run.path.parent == default_runs_dir else str(run.path)
     rows = iteration_table(run)
+    with_pairs = [row.iteration for row in rows if row.pairs]
     yield f"{run.path}: everything; {CONFIG} has every setting, {MANIFEST} of each iteration what it was made from"
     for row in rows:
         if row.adapter:
             yield f"{row.adapter}: {row.model}, a PEFT adapter over {config.model.name}"
         if row.pairs:
             yield f"{run.path / f'iter-{row.iteration:03d}' / 'pairs'}: {row.pairs} preference pairs (Parquet)"
+    if with_pairs:
+        yield _flags(diagnose(run))
     if config.description:
         yield config.description
     yield "next:"
     command = _command()
-    with_pairs = [row.iteration for row in rows if row.pairs]
     if with_pairs:
         (best,) = list_pairs(run, with_pairs[-1], limit=1)
         yield f"  {command} pairs {name} -i {with_pairs[-1]}"
         yield f"  {command} show {name} {best.id}"
+        yield f"  {command} diagnose {name}"
     yield f"  {command} verify {name}"
     yield f"  {command} run {name} -n {config.iterations + 2}"
+
+
+def _flags(found: Diagnosis) -> str:
+    where = [found for found in found.iterations if found.flagged]
+    if not where:
+        return "diagnosis: no figure is beyond its limit"
+    each = ", ".join(f"{len(found.flagged)} in iteration {found.iteration}" for found in where)
+    figures = "1 figure deserves" if found.flags == 1 else f"{found.flags} figures deserve"
+    return f"diagnosis: {figures} a look ({each}); `diagnose`, below, says which and what to try"
 
 
 def pair_yield(run: RunStore, iteration: int) -> str:

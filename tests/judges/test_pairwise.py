@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from selfreward.diagnosis.families import record_figures
 from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import NextToken, Request, Sampling
 from selfreward.errors import ConfigError
@@ -18,7 +19,6 @@ from selfreward.judges.bradley_terry import strengths
 from selfreward.judges.pairwise import PairwiseConfig
 from selfreward.judges.protocol import Candidate, Listener
 from selfreward.records import EFTSeed, Judgment
-from selfreward.stages.metrics import judgment_metrics
 from selfreward.templates import load_rubric
 
 ONE_FIXTURE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
@@ -86,7 +86,7 @@ def test_the_same_place_winning_both_orders_is_a_flip(
     chat: Chat, fake_engine: Any, bias: float, qualities: tuple[float, ...], flipped: int
 ) -> None:
     found = judge_all(fake_engine(chat, logprobs=reads_quality(bias)), candidates(*qualities))
-    metrics = judgment_metrics(found, {f"p-r{i}": 5 for i in range(3)})
+    metrics = record_figures([], [], found, [])
     assert (metrics["judgments"], metrics["comparisons"], metrics["unreadable_share"]) == (3, 6, 0.0)
     assert metrics["swap_flip_share"] == pytest.approx(flipped / 3, abs=1e-4)
 

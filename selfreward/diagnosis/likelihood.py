@@ -1,0 +1,87 @@
+"""Likelihood sinks: training makes chosen responses less likely too, and something else takes their place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+from typing import Any
+
+from selfreward.diagnosis import thresholds as at
+from selfreward.diagnosis.family import Check, Family, Figures, at_least
+from selfreward.diagnosis.numbers import rounded, within
+
+_LOGGED = ("loss", "logps/chosen", "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies")
+"""As TRL names them; rewards are beta times policy minus reference, in nats."""
+_NEEDS = "no training.jsonl of preference training"
+_STEPS = ("pairs", at.MIN_PAIRS)
+
+
+def _last(name: str, now: Figures) -> float | None:
+    return within(now, "preference_training", name, "last")
+
+
+def _first_and_last(now: Figures, before: Figures) -> str | None:
+    first, last = within(now, "preference_training", "logps/chosen", "first"), _last("logps/chosen", now)
+    return None if first is None or last is None else f"{first:.1f} -> {last:.1f}"
+
+
+class Likelihood(Family):
+    """Of what training logged; the reference is M_t."""
+
+    failure = "likelihood sinks"
+    checks = (
+        Check("chosen_logps", "logps/chosen, by quarters", _first_and_last, needs=_NEEDS),
+        Check(
+            "chosen_reward",
+            "rewards/chosen, last quarter",
+            lambda now, _: _last("rewards/chosen", now),
+            at_least(at.CHOSEN_REWARD),
+            "Training makes even the chosen responses less likely than they were.",
+            "a lower dpo.learning_rate, a higher dpo.beta, fewer dpo.epochs, or pairs that are less alike",
+            _NEEDS,
+            _STEPS,
+        ),
+        Check(
+            "reward_margin",
+            "rewards/margins, last quarter",
+            lambda now, _: _last("rewards/margins", now),
+            at_least(at.REWARD_MARGIN),
+            "Training hardly tells chosen from rejected.",
+            "a higher dpo.learning_rate or more dpo.epochs, or a better judge: noise cannot be learned",
+            _NEEDS,
+            _STEPS,
+        ),
+        Check(
+            "reward_accuracy",
+            "rewards/accuracies, last",
+            lambda now, _: _last("rewards/accuracies", now),
+            at_least(at.REWARD_ACCURACY),
+            "In about as many pairs the rejected side gains as the chosen one.",
+            "a higher dpo.learning_rate or more dpo.epochs, or a better judge: noise cannot be learned",
+            _NEEDS,
+            _STEPS,
+        ),
+    )
+
+
+def training_figures(steps: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Means over the first and the last quarter of all steps: single steps see other pairs and cannot be compared.
+
+    ``steps`` are the lines of training.jsonl; nothing where they hold no preference training.
+    """
+    found: dict[str, list[float]] = {name: [] for name in _LOGGED}
+    for step in steps:
+        for name, values in found.items():
+            value = step.get(name)
+            if isinstance(value, (int, float)) and math.isfinite(value):
+                values.append(value)
+    if not found["rewards/margins"]:
+        return {}
+    quarters = {name: _quarters(values) for name, values in found.items() if values}
+    return {"preference_training": quarters}
+
+
+def _quarters(values: list[float]) -> dict[str, float]:
+    size = -(-len(values) // 4)
+    return {"first": rounded(fmean(values[:size])), "last": rounded(fmean(values[-size:]))}

@@ -1,0 +1,113 @@
+"""An iteration's figures, from its stored records: what metrics.json holds, and what old runs are diagnosed by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+from selfreward.diagnosis.families import record_figures
+from selfreward.diagnosis.judge import agreement
+from selfreward.diagnosis.likelihood import training_figures
+from selfreward.errors import SelfRewardError, StoreError
+from selfreward.judges.sampled import SampledConfig
+from selfreward.records import Judgment, PreferencePair, Prompt, Record, Response
+from selfreward.storage.iteration import IterationStore, check_file
+from selfreward.storage.run import RunStore
+from selfreward.templates import load_rubric
+
+R = TypeVar("R", bound=Record)
+VERSION = 2
+"""Raised whenever figures are added or come to mean something else; older metrics.json are then computed again."""
+HELDOUT_JUDGMENTS = "heldout_judgments"
+_FILE, _LOG = "metrics.json", "training.jsonl"
+
+
+def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
+    """What metrics.json holds, computed from what is stored so far; a stage that was not begun gives nothing."""
+    found: dict[str, Any] = {"iteration": it.manifest.iteration}
+    if it.stage("prompts") is not None:
+        found |= record_figures(
+            _records(it, "prompts", Prompt),
+            _records(it, "responses", Response),
+            _records(it, "judgments", Judgment),
+            _records(it, "pairs", PreferencePair),
+            _highest_score(it),
+        )
+    found |= _judge_figures(run, it)
+    if it.manifest.iteration:
+        found |= training_figures(_training_log(it))
+    found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
+    found["seconds"] = {name: stage.seconds for name, stage in it.manifest.stages.items()}
+    training = it.stage("adapter")
+    if training is not None:
+        found["training"] = training.summary
+    return found
+
+
+def current_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
+    """The same, read from metrics.json where it has today's figures, and else computed."""
+    entry = it.stage("metrics")
+    if entry is None or not entry.finished or entry.version != VERSION:
+        return iteration_metrics(run, it)
+    for file in entry.files:
+        check_file(it.path, file)
+    found: dict[str, Any] = json.loads((it.path / _FILE).read_text(encoding="utf-8"))
+    return found
+
+
+def _records(it: IterationStore, stage: str, record: type[R]) -> Iterable[R]:
+    return it.stored(stage, record).records() if it.stage(stage) is not None else ()
+
+
+def _highest_score(it: IterationStore) -> float | None:
+    """Of the judge's scale; None where the rubric is not any more what the iteration was judged by."""
+    settings = it.manifest.config.get("judge") or {}
+    try:
+        rubric = load_rubric(settings.get("rubric") or SampledConfig.usual_rubric)
+    except SelfRewardError:
+        return None
+    same = rubric.hash == it.manifest.templates.get("judge.rubric")
+    return rubric.front.scale.max if same else None
+
+
+def _judge_figures(run: RunStore, it: IterationStore) -> dict[str, Any]:
+    measured = it.stage(HELDOUT_JUDGMENTS)
+    if measured is None or not measured.summary:
+        return {}
+    found: dict[str, Any] = {"judge_quality": measured.summary}
+    earlier = [t for t in run.iterations() if t < it.manifest.iteration and _has_measured(run.iteration(t))]
+    before = [t for t in earlier if t == it.manifest.iteration - 1]
+    for name, others in (("judge_agreement", before), ("judge_agreement_with_first", earlier[:1])):
+        for t in others:
+            agreed = agreement(_verdicts(it), _verdicts(run.iteration(t)))
+            found |= {} if agreed is None else {name: agreed}
+    return found
+
+
+def _has_measured(it: IterationStore) -> bool:
+    entry = it.stage(HELDOUT_JUDGMENTS)
+    return entry is not None and entry.finished
+
+
+def _verdicts(it: IterationStore) -> Iterator[Judgment]:
+    return it.stored(HELDOUT_JUDGMENTS, Judgment).records()
+
+
+def _training_log(it: IterationStore) -> Iterator[dict[str, Any]]:
+    """The steps that training logged, where it is finished.
+
+    Raises:
+        StoreError: the log is missing or damaged.
+    """
+    entry = it.stage("adapter")
+    logs = [file for file in entry.files if file.path == _LOG] if entry is not None and entry.finished else []
+    for file in logs:
+        check_file(it.path, file)
+        for number, line in enumerate((it.path / _LOG).read_text(encoding="utf-8").splitlines(), 1):
+            try:
+                step = json.loads(line)
+            except ValueError as error:
+                raise StoreError(f"{it.path / _LOG}:{number}: not JSON: {error}") from error
+            if isinstance(step, dict):
+                yield step
