@@ -22,7 +22,7 @@ def judge_responses(
     seed: int,
 ) -> Asking[Shard[Judgment]]:
     """All judgments of the responses, in the responses' order. ``prompts`` are by id."""
-    candidates = [Candidate(r.prompt_id, r.id, prompts[r.prompt_id].text, _shown(r, config)) for r in responses]
+    candidates = [Candidate(r.prompt_id, r.id, prompts[r.prompt_id].text, config.shown(r)) for r in responses]
     judgments = yield from judge.judge(candidates, listener, model, seed)
     counts = Counter(
         {
@@ -33,9 +33,3 @@ def judge_responses(
         }
     )
     return Shard(judgments, len(responses), counts)
-
-
-def _shown(response: Response, config: JudgeConfig) -> str:
-    if config.sees == "reasoning_and_answer" and response.reasoning:
-        return f"{response.reasoning}\n\n{response.text}"
-    return response.text
