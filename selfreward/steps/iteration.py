@@ -10,6 +10,8 @@ from selfreward.judges.fitting import check_fits
 from selfreward.records import Judgment, PreferencePair, Prompt, Response
 from selfreward.session import Session
 from selfreward.stages import metrics
+from selfreward.steps.comparing import JUDGMENTS as COMPARISON
+from selfreward.steps.comparing import comparing_judge
 from selfreward.steps.heldout import JUDGMENTS
 from selfreward.steps.keys import made_from
 from selfreward.storage.durable import TEMPORARY, write_text
@@ -46,6 +48,8 @@ def _check_judge(s: Session) -> None:
     setting = "engine" if model is None else _engine_of(model, "judge.model")
     chat = s.chat if model is None else engine.chat_of(model)
     check_fits(s.config.judge, s.config.model.reasoning_tags, engine, setting, chat)
+    if s.config.evaluation.prompts is not None:
+        check_fits(comparing_judge(s), s.config.model.reasoning_tags, engine, setting, chat)
 
 
 def _engine_of(model: FixedModel, setting: str) -> str:
@@ -102,6 +106,9 @@ def iteration_metrics(it: IterationStore) -> dict[str, Any]:
     measured = it.stage(JUDGMENTS)
     if measured is not None:
         found["judge_quality"] = measured.summary
+    compared = it.stage(COMPARISON)
+    if compared is not None:
+        found["comparison"] = compared.summary
     found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
     found["seconds"] = {name: stage.seconds for name, stage in it.manifest.stages.items()}
     training = it.stage("adapter")
