@@ -26,6 +26,7 @@ BY_CONTENT = frozenset(
         "seeds.ift",
         "seeds.eft",
         "evaluation.judge_data",
+        "evaluation.prompts",
         "prompts.file",
         "prompts.model",
         "prompts.template",
@@ -43,9 +44,9 @@ one of them on the command line. A setting that does not exist is refused. `mode
 `model: {name: NAME}`, and `prompts.model: NAME` and `judge.model: NAME` likewise. `engine: TYPE` is short for
 `engine: {type: TYPE}`.
 
-Paths in `seeds.*`, `prompts.file`, `evaluation.judge_data`, `model.chat_template`, and in `judge.rubric` and
-`prompts.template` where they end in `.md`, are relative to the recipe. All others, and all paths in `--set`, are
-relative to the directory that the command is given in.
+Paths in `seeds.*`, `prompts.file`, `evaluation.judge_data`, `evaluation.prompts`, `model.chat_template`, and in
+`judge.rubric` and `prompts.template` where they end in `.md`, are relative to the recipe. All others, and all paths in
+`--set`, are relative to the directory that the command is given in.
 
 **Key** says what happens when you change a setting of a run that has begun (see [architecture.md](architecture.md)):
 

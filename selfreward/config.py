@@ -25,7 +25,7 @@ from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
 
 _PATHS = (
-    *("seeds.ift", "seeds.eft", "prompts.file", "evaluation.judge_data"),
+    *("seeds.ift", "seeds.eft", "prompts.file", "evaluation.judge_data", "evaluation.prompts"),
     *("model.chat_template", "prompts.model.chat_template", "judge.model.chat_template"),
 )
 """Settings that name files, relative to the recipe they stand in."""
@@ -55,6 +55,9 @@ class EvaluationConfig(Frozen):
     """Held-out ranked responses, as from ``seeds build-eft``, to measure every iteration's judge on."""
     judge_prompts: int | None = Field(default=None, ge=1)
     """Measure on so many of their prompts, drawn by their words; on all if not set."""
+    prompts: str | None = None
+    """Held-out prompts (JSONL rows with ``prompt``, or text with one a line), on which every iteration's new model is
+    put against the one before."""
 
 
 class RunConfig(Frozen):
@@ -95,7 +98,7 @@ class RunConfig(Frozen):
     dpo: DPOConfig = DPOConfig()
     """Preference training."""
     evaluation: EvaluationConfig = EvaluationConfig()
-    """How good the judge is."""
+    """How good the judge is, and whether an iteration improved its model."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "RunConfig":

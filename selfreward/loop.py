@@ -18,6 +18,7 @@ def run(config: RunConfig, reporter: Reporter | None = None) -> RunStore:
     """
     steps.read_seeds(config)  # bad rows stop the run before anything is made or loaded
     steps.heldout_rows(config)
+    steps.comparison_prompts(config)
     reporter = reporter or Reporter()
     for notice in steps.seed_notices(config):
         reporter.say(notice)
@@ -65,6 +66,7 @@ def self_reward(s: Session, t: int, policy: Policy) -> Policy:
     judgments = steps.judge_responses(s, it, policy, prompts, responses)
     steps.measure_judge(s, it, policy)
     pairs = steps.build_pairs(s, it, prompts, responses, judgments)
-    policy = steps.train_dpo(s, it, policy, pairs)
+    trained = steps.train_dpo(s, it, policy, pairs)
+    steps.compare_models(s, it, policy, trained)
     steps.finish_iteration(s, it)
-    return policy
+    return trained

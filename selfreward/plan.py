@@ -15,6 +15,7 @@ from selfreward.builtin_model import BUILTIN_NAME, DIRECTORY_NAME, cache_root
 from selfreward.config import RunConfig
 from selfreward.engines.loading import ModelConfig
 from selfreward.errors import ConfigError
+from selfreward.judges.pairwise import PairwiseConfig
 from selfreward.judges.sampled import SampledConfig
 from selfreward.models import resolve_model
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
@@ -150,6 +151,7 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
         *_measuring(config, eft),
         StagePlan(stage="pairs", rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
         _training("adapter", config.dpo, pairs, pairs, trained, adapter),
+        *_comparing(config, eft, answer),
     ]
 
 
@@ -162,6 +164,30 @@ def _measuring(config: RunConfig, eft: list[EFTSeed]) -> list[StagePlan]:
         stage="heldout", rows=len(rows), most_rows=len(rows), most_bytes=sum(sizes) * _CHARACTERS_A_TOKEN
     )
     return [stored, _judging("heldout_judgments", config, eft, len(rows), round(fmean(sizes)))]
+
+
+def _comparing(config: RunConfig, eft: list[EFTSeed], answer: int) -> list[StagePlan]:
+    prompts = steps.comparison_prompts(config)
+    if not prompts:
+        return []
+    count, prompt = len(prompts), round(fmean(map(_tokens, prompts)))
+    most = count * config.responses.max_tokens
+    asked = StagePlan(stage="compared_prompts", rows=count, most_rows=count)
+    written = [
+        StagePlan(
+            stage=stage,
+            rows=count,
+            most_rows=count,
+            tokens_read=count * prompt,
+            tokens_written=count * answer,
+            most_tokens_written=most,
+            most_bytes=most * _BYTES_A_TOKEN,
+        )
+        for stage in ("compared_before", "compared_after")
+    ]
+    judge = config.judge.model_copy(update={"rubric": None, "method": PairwiseConfig()})
+    compared = config.model_copy(update={"judge": judge})
+    return [asked, *written, _judging("comparison", compared, eft, 2 * count, prompt + 2 * answer)]
 
 
 def _judging(stage: str, config: RunConfig, eft: list[EFTSeed], candidates: int, material: int) -> StagePlan:

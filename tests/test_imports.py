@@ -112,6 +112,7 @@ def test_layers_name_nothing_that_is_gone() -> None:
         "from selfreward import RunConfig, load_config, open_run, run",
         "from selfreward.cli import main; main(['--help'])",
         "from selfreward.cli import main; main(['eval', 'judge', '--help'])",
+        "from selfreward.cli import main; main(['eval', 'compare', '--help'])",
         "from selfreward.cli import main; main(['ls', '--runs-dir', 'nowhere'])",
         "from selfreward.cli import main; main('seeds import seeds/ift.jsonl --as ift --preview 1'.split())",
     ],

@@ -57,7 +57,7 @@ def test_keys_hold_what_the_page_says(script: ModuleType, method: str, engine: s
     data = {
         "model": "some/model",
         "seeds": SEEDS,
-        "evaluation": {"judge_data": SEEDS["eft"]},
+        "evaluation": {"judge_data": SEEDS["eft"], "prompts": str(ROOT / "pyproject.toml")},  # any lines will do
         "judge": {"method": {"type": method}},
         "pairs": {"type": rule},
     }
@@ -94,6 +94,7 @@ def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
     steps.measure_judge(session, iteration, policy)
     steps.build_pairs(session, iteration, stored, stored, stored)
     steps.train_dpo(session, iteration, policy, stored)
+    steps.compare_models(session, iteration, policy, policy)
     yield from (call.args[1].key.settings for call in session.run_stage.call_args_list)
     yield from (call.args[2].settings for call in session.run_training.call_args_list)
 

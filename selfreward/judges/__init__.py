@@ -11,7 +11,7 @@ from selfreward.judges.pairwise import PairwiseConfig
 from selfreward.judges.protocol import Judge
 from selfreward.judges.rubric_check import faults
 from selfreward.judges.sampled import SampledConfig
-from selfreward.records import Frozen, NotInKey
+from selfreward.records import Frozen, NotInKey, Response
 from selfreward.templates import Rubric, load_rubric
 
 MethodConfig = Annotated[ExpectedConfig | PairwiseConfig | SampledConfig, Field(discriminator="type")]
@@ -36,6 +36,12 @@ class JudgeConfig(Frozen):
         if isinstance(method, str):
             return {"type": method}
         return {"type": "sampled", **method} if isinstance(method, dict) else method
+
+    def shown(self, response: Response) -> str:
+        """What of a response the judge is shown."""
+        if self.sees == "reasoning_and_answer" and response.reasoning:
+            return f"{response.reasoning}\n\n{response.text}"
+        return response.text
 
     def load_rubric(self) -> Rubric:
         """The rubric's file, read and checked."""

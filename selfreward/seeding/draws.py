@@ -19,9 +19,10 @@ def is_held_out(messages: tuple[Message, ...], share: float, seed: int) -> bool:
     By its words, whatever their case and spaces, however their accents are encoded, and whatever its id, so that one
     prompt is never on both sides. A larger share holds what a smaller one held.
     """
-    words = [part for m in messages for part in (m.role, _plain(m.content))]
+    words = [part for m in messages for part in (m.role, plain(m.content))]
     return draw(seed, "heldout", *words) < share
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A text's words, whatever their case and spaces and however their accents are encoded."""
     return " ".join(unicodedata.normalize("NFC", text).split()).casefold()

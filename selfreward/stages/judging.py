@@ -36,10 +36,4 @@ def judge_responses(
 
 
 def _candidate(response: Response, prompt: Prompt, config: JudgeConfig) -> Candidate:
-    return Candidate(prompt.id, response.id, prompt.text, _shown(response, config), prompt.reference)
-
-
-def _shown(response: Response, config: JudgeConfig) -> str:
-    if config.sees == "reasoning_and_answer" and response.reasoning:
-        return f"{response.reasoning}\n\n{response.text}"
-    return response.text
+    return Candidate(prompt.id, response.id, prompt.text, config.shown(response), prompt.reference)

@@ -1,5 +1,6 @@
 """Each step of the loop, tied to a run: what is in its key, what it reads, and the stage that does the work."""
 
+from selfreward.steps.comparing import compare_models, comparison_prompts
 from selfreward.steps.data import build_pairs, judge_responses, write_prompts, write_responses
 from selfreward.steps.heldout import heldout_rows, measure_judge
 from selfreward.steps.iteration import begin_iteration, check_model, finish_iteration
@@ -11,6 +12,8 @@ __all__ = [
     "build_examples",
     "build_pairs",
     "check_model",
+    "compare_models",
+    "comparison_prompts",
     "finish_iteration",
     "heldout_rows",
     "judge_responses",

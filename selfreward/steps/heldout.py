@@ -12,10 +12,11 @@ from selfreward.seeding.held_out import read_held_out
 from selfreward.seeding.ranked import by_prompt
 from selfreward.session import Policy, Session, Stage, at_once, over
 from selfreward.stages.shard import Shard
+from selfreward.steps.aside import drop, is_settled, made_before
 from selfreward.steps.judge import judge_of
 from selfreward.steps.keys import made_from
 from selfreward.steps.metrics import HELDOUT_JUDGMENTS as JUDGMENTS
-from selfreward.storage.durable import discard, value_hash
+from selfreward.storage.durable import value_hash
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
 from selfreward.verdicts.judging import HELD_OUT, PROMPTS_A_SAVE, verdicts_on
 
@@ -38,20 +39,19 @@ def measure_judge(s: Session, it: IterationStore, policy: Policy) -> None:
     Finished iterations stay as they are, and in an unfinished one what was measured with other settings is measured
     again: evaluation never refuses to go on.
     """
-    metrics = it.stage("metrics")
-    if it.manifest.finished or (metrics is not None and metrics.finished):
+    if is_settled(it):
         return
     rows = heldout_rows(s.config)
     if not rows:
         for name in (ROWS, JUDGMENTS):
-            _drop(it, name)
+            drop(it, name)
         return
     key = StageKey(
         1,
         {"seed": s.config.seed, "evaluation": {"judge_prompts": s.config.evaluation.judge_prompts}},
         {"evaluation.judge_data": value_hash([row.model_dump(mode="json") for row in rows])},
     )
-    _drop(it, ROWS, unless=key)
+    drop(it, ROWS, unless=key)
     s.run_stage(it, Stage(ROWS, Ranked, key, total=len(rows)), at_once(lambda: Shard(rows, len(rows))))
     judgments = _judge(s, it, policy, rows)
     if not judgments.entry.summary:
@@ -83,28 +83,11 @@ def _judge(s: Session, it: IterationStore, policy: Policy, rows: Sequence[Ranked
         return verdicts_on(part, judge, who.engine(), who.label, derive_seed(s.config.seed, HELD_OUT, start))
 
     def work(stored: Stored[Judgment]) -> Iterator[Shard[Judgment]]:
-        before = _judged_before(s, it, key)  # a fixed judge says the same again
+        before = made_before(s, it, (JUDGMENTS,), key, Judgment)  # a fixed judge says the same again
         if before is not None and not stored.entry.files:
             yield Shard(list(before.records()), len(prompts))
         else:
             yield from over(prompts, PROMPTS_A_SAVE, verdicts, who.engine)(stored)
 
-    _drop(it, JUDGMENTS, unless=key)
+    drop(it, JUDGMENTS, unless=key)
     return s.run_stage(it, Stage(JUDGMENTS, Judgment, key, total=len(prompts)), work)
-
-
-def _judged_before(s: Session, it: IterationStore, key: StageKey) -> Stored[Judgment] | None:
-    for t in range(1, it.manifest.iteration):
-        earlier = s.store.iteration(t)
-        entry = earlier.stage(JUDGMENTS)
-        if entry is not None and entry.finished and entry.has(key.version, key.settings, key.inputs):
-            return earlier.stored(JUDGMENTS, Judgment)
-    return None
-
-
-def _drop(it: IterationStore, name: str, unless: StageKey | None = None) -> None:
-    """Take out what was measured in another way; what is left over of the judge's work depends on nothing else."""
-    entry = it.stage(name)
-    if entry is not None and (unless is None or not entry.has(unless.version, unless.settings, unless.inputs)):
-        it.forget(name)
-        discard(it.path / name)

@@ -7,6 +7,7 @@ from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError, StoreError
 from selfreward.judges.fitting import check_fits
 from selfreward.session import Session
+from selfreward.steps.comparing import comparing_judge
 from selfreward.steps.keys import made_from
 from selfreward.steps.metrics import VERSION, iteration_metrics
 from selfreward.storage.durable import TEMPORARY, write_text
@@ -43,6 +44,8 @@ def _check_judge(s: Session) -> None:
     setting = "engine" if model is None else _engine_of(model, "judge.model")
     chat = s.chat if model is None else engine.chat_of(model)
     check_fits(s.config.judge, s.config.model.reasoning_tags, engine, setting, chat)
+    if s.config.evaluation.prompts is not None:
+        check_fits(comparing_judge(s), s.config.model.reasoning_tags, engine, setting, chat)
 
 
 def _engine_of(model: FixedModel, setting: str) -> str:

@@ -20,6 +20,7 @@ R = TypeVar("R", bound=Record)
 VERSION = 2
 """Raised whenever figures are added or come to mean something else; older metrics.json are then computed again."""
 HELDOUT_JUDGMENTS = "heldout_judgments"
+COMPARISON = "comparison"
 _FILE, _LOG = "metrics.json", "training.jsonl"
 
 
@@ -35,6 +36,9 @@ def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
             _highest_score(it),
         )
     found |= _judge_figures(run, it)
+    compared = it.stage(COMPARISON)
+    if compared is not None:
+        found["comparison"] = compared.summary
     if it.manifest.iteration:
         found |= training_figures(_training_log(it))
     found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
@@ -66,6 +70,8 @@ def _highest_score(it: IterationStore) -> float | None:
     try:
         rubric = load_rubric(settings.get("rubric") or SampledConfig.usual_rubric)
     except SelfRewardError:
+        return None
+    if len(rubric.response_inputs) > 1:  # what is compared has a strength, which has no upper end
         return None
     same = rubric.hash == it.manifest.templates.get("judge.rubric")
     return rubric.front.scale.max if same else None

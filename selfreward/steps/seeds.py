@@ -9,6 +9,7 @@ from selfreward.eft.sidecar import changed_since
 from selfreward.errors import ConfigError, SeedError
 from selfreward.judges import build_judge
 from selfreward.records import EFTSeed, Example, IFTSeed, Record, derive_seed
+from selfreward.seeding.draws import plain
 from selfreward.seeding.own_format import read_eft, read_ift
 from selfreward.seeding.prompt_file import read_prompts
 from selfreward.session import Session, Stage, at_once
@@ -97,13 +98,9 @@ def seed_notices(config: RunConfig) -> list[str]:
 
 def _trained_and_held_out(config: RunConfig) -> int:
     """Held-out prompts that the seeds ask for in the same words, whatever their case and spaces."""
-    held_out = {_words(row.prompt or "") for row in heldout_rows(config)}
-    asked = {_words(seed.instruction) for seeds in (read_seeds(config) if held_out else ()) for seed in seeds}
+    held_out = {plain(row.prompt or "") for row in heldout_rows(config)}
+    asked = {plain(seed.instruction) for seeds in (read_seeds(config) if held_out else ()) for seed in seeds}
     return len(held_out & asked)
-
-
-def _words(text: str) -> str:
-    return " ".join(text.split()).casefold()
 
 
 def teaches_scores_alone(config: RunConfig) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from selfreward.config import RunConfig, load_config, make_config, parse_overrides
 from selfreward.errors import ConfigError, SelfRewardError, StoreError
 from selfreward.evaluation.bootstrap import Figure
+from selfreward.evaluation.comparison import Comparison
 from selfreward.records import Frozen
 from selfreward.resources import find, names
 from selfreward.storage.events import read_events
@@ -31,6 +32,8 @@ class StageStatus(Frozen):
     finished: bool
     judge_accuracy: Figure | None = None
     """Of a judge measured on held-out rankings: the share of pairs that it puts in people's order."""
+    comparison: Comparison | None = None
+    """Of the iteration's new model against the one before, on held-out prompts."""
 
 
 class RunStatus(Frozen):
@@ -189,6 +192,7 @@ def run_status(run: RunStore) -> RunStatus:
                     seconds=entry.seconds,
                     finished=entry.finished,
                     judge_accuracy=measured_accuracy(entry),
+                    comparison=compared(entry),
                 )
             )
     whole = {it.manifest.iteration for it in iterations if it.manifest.finished}
@@ -209,6 +213,12 @@ def measured_accuracy(entry: StageEntry | None) -> Figure | None:
     """What a stage that measured a judge says of it; None for any other stage."""
     report = entry.summary if entry is not None else {}
     return Figure.model_validate(report["whole"]["judge"]["pairwise_accuracy"]) if "whole" in report else None
+
+
+def compared(entry: StageEntry | None) -> Comparison | None:
+    """What a stage that put two models against each other came to; None for any other stage."""
+    report = entry.summary if entry is not None else {}
+    return Comparison.model_validate(report) if "conclusion" in report else None
 
 
 def follow(path: Path, wait: Callable[[], None]) -> Iterator[RunStatus]:

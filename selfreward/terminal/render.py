@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from selfreward.evaluation.comparison import in_short
 from selfreward.evaluation.report import percent
 from selfreward.records import Frozen
 
@@ -242,8 +243,11 @@ def _plan_table(stages: Sequence[StagePlan]) -> Table:
 
 
 def _how_it_is(stage: StageStatus) -> str:
-    right = "" if stage.judge_accuracy is None else f"; judge right {percent(stage.judge_accuracy)}"
-    return f"finished{right}" if stage.finished else ""
+    if not stage.finished:
+        return ""
+    if stage.comparison is not None:
+        return f"finished; {in_short(stage.comparison)}"
+    return "finished" if stage.judge_accuracy is None else f"finished; judge right {percent(stage.judge_accuracy)}"
 
 
 def _share(stage: StageStatus) -> str:

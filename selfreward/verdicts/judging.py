@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from selfreward.config import RunConfig, make_config, parse_overrides
 from selfreward.engines import ResolvedEngine, resolve_engine
@@ -22,20 +22,19 @@ from selfreward.models import resolve_model
 from selfreward.progress import Reporter
 from selfreward.records import Judgment, Ranked, derive_seed, key_settings
 from selfreward.seeding.ranked import by_prompt
-from selfreward.session import over
+from selfreward.session import Stage, over
 from selfreward.stages.judging import VERSION
 from selfreward.stages.shard import Shard
-from selfreward.storage.durable import read_sealed, storing, value_hash
-from selfreward.storage.iteration import MANIFEST, IterationStore, StageKey, check_file
-from selfreward.storage.manifest import Manifest
+from selfreward.storage.durable import value_hash
+from selfreward.storage.iteration import IterationStore, StageKey, check_file
 from selfreward.storage.run import RunStore
+from selfreward.verdicts.keeping import kept
 
 PROMPTS_A_SAVE = 6
 """Some twenty responses: what a crash can lose, minutes on a CPU. Busy engines have several such parts under way."""
 HELD_OUT = "heldout"
 """What random seeds of measuring are derived for, in a run and outside it. No iteration is in it, so that a
 run's figures and those taken of it later are the same."""
-_NAME = "judgments"
 
 
 @dataclass(frozen=True)
@@ -145,22 +144,24 @@ def judged(
     Raises:
         SelfRewardError: the engine or its model cannot judge in this way, or it cannot go on.
     """
-    config = who.config.judge
-    rubric = config.load_rubric()
+    rubric = who.config.judge.load_rubric()
     if rubric.needs_reference:
         raise ConfigError(
             f"{rubric.path}: grades against reference answers, which ranked responses have not; name another rubric"
         )
+    tags = who.model.reasoning_tags
     who.engine.check(who.model, who.setting)
-    check_fits(config, who.model.reasoning_tags, who.engine, who.setting, who.chat)
+    check_fits(who.config.judge, tags, who.engine, who.setting, who.chat)
     prompts = list(by_prompt(list(rows)).values())
-    with _locked(work):
-        key = _key(who, rows)
-        it = _store(work, key)
-        if not it.begin(_NAME, key).finished:
-            _judge(who, prompts, it, reporter, purpose, engine)
-            it.finish(_NAME)
-        return list(it.stored(_NAME, Judgment).records())
+    judge = build_judge(who.config.judge, tags)
+    opened = cache(lambda: engine.of(who))  # once, and not where nothing is left to do
+
+    def verdicts(part: Sequence[Sequence[Ranked]], start: int) -> Asking[Shard[Judgment]]:
+        return verdicts_on(part, judge, opened(), who.label, derive_seed(who.config.seed, purpose, start))
+
+    stage = Stage("judgments", Judgment, _key(who, rows), total=len(prompts))
+    work_on = over(prompts, PROMPTS_A_SAVE, verdicts, opened)
+    return kept(work, stage, f"prompts judged by {who.label}", reporter, work_on)
 
 
 def verdicts_on(
@@ -172,72 +173,30 @@ def verdicts_on(
     return Shard(found, len(part))
 
 
-def _judge(
-    who: Who,
-    prompts: Sequence[Sequence[Ranked]],
-    it: IterationStore,
-    reporter: Reporter,
-    purpose: str,
-    open_engine: OpenEngine,
-) -> None:
-    judge = build_judge(who.config.judge, who.model.reasoning_tags)
-    stored = it.stored(_NAME, Judgment)
-    done = stored.entry.inputs_done
-    if done:
-        reporter.say(f"the responses to {done} of {len(prompts)} prompts were judged before; going on after them")
-    engine = open_engine.of(who)
+def who_settings(who: Who) -> dict[str, Any]:
+    """What a key holds of a model's engine and of how it thinks aloud."""
+    return {"engine": key_settings(who.engine), "reasoning_tags": list(who.model.reasoning_tags)}
 
-    def verdicts(part: Sequence[Sequence[Ranked]], start: int) -> Asking[Shard[Judgment]]:
-        return verdicts_on(part, judge, engine, who.label, derive_seed(who.config.seed, purpose, start))
 
-    with reporter.stage(f"prompts judged by {who.label}", len(prompts), done) as advance:
-        clock = time.monotonic()
-        for shard in over(prompts, PROMPTS_A_SAVE, verdicts, lambda: engine)(stored):
-            now = time.monotonic()
-            it.add_shard(_NAME, shard, Judgment, seconds=now - clock)
-            clock = now
-            advance(it.manifest.stages[_NAME].inputs_done)
+def who_inputs(who: Who) -> dict[str, str]:
+    """What a key holds of a model itself."""
+    chat = who.chat
+    endpoint = isinstance(who.engine, ServerConfig)
+    return {
+        "model": who.model.name if endpoint else resolve_model(who.model.name, who.model.revision).fingerprint,
+        "adapter": who.digest,
+        "chat template": chat.fingerprint if chat else "none",
+    }
 
 
 def _key(who: Who, rows: Sequence[Ranked]) -> StageKey:
     config = who.config
-    chat = who.chat
-    endpoint = isinstance(who.engine, ServerConfig)
     return StageKey(
         version=VERSION,
-        settings={
-            "seed": config.seed,
-            "judge": key_settings(config.judge),
-            "engine": key_settings(who.engine),
-            "reasoning_tags": list(who.model.reasoning_tags),
-        },
+        settings={"seed": config.seed, "judge": key_settings(config.judge), **who_settings(who)},
         inputs={
-            "model": who.model.name if endpoint else resolve_model(who.model.name, who.model.revision).fingerprint,
-            "adapter": who.digest,
-            "chat template": chat.fingerprint if chat else "none",
+            **who_inputs(who),
             "judge.rubric": config.judge.load_rubric().hash,
             "responses": value_hash([[r.id, r.prompt, r.response] for r in rows]),
         },
     )
-
-
-def _store(work: Path, key: StageKey) -> IterationStore:
-    """Of a directory named by the key, so that judgments of other settings are never mixed in."""
-    path = work / value_hash([key.version, dict(key.settings), dict(key.inputs)])[:16]
-    if (path / MANIFEST).exists():
-        return IterationStore(path, Manifest.model_validate(read_sealed(path / MANIFEST)), inherited=False)
-    nothing = Manifest(iteration=0, parent=None, config={}, model={}, templates={}, environment={})
-    return IterationStore(path, nothing, inherited=False)
-
-
-@contextmanager
-def _locked(work: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    with storing(work):
-        work.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(work / ".lock", timeout=0.5):
-            yield
-    except Timeout as error:
-        raise StoreError(f"{work}: another process is judging these responses; wait for it to end") from error

@@ -130,7 +130,7 @@ def test_it_goes_on_where_it_stopped_and_leaves_nothing(command: Command, judgin
     before, judging.fails_at = judging.asked, 10**6
     code, out, err = command(*arguments)
     assert (code, out) == (0, whole[1])
-    assert "the responses to 6 of 12 prompts were judged before" in err
+    assert "6 of 12 are done already; going on after them" in err
     assert judging.asked - before == everything - 18
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
 

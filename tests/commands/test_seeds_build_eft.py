@@ -136,7 +136,7 @@ def test_what_was_judged_is_not_asked_again(command: Command, source: Path, judg
     before, judging.fails_at = judging.asked, 10**6
     code, _, err = build(command, *JUDGE)
     assert code == 0
-    assert "prompts were judged before; going on after them" in err
+    assert "are done already; going on after them" in err
     assert 0 < judging.asked - before < everything
     for name in ("eft.jsonl", "eft.heldout.jsonl", "eft.jsonl.report.jsonl"):
         assert (Path("mine") / name).read_bytes() == (Path("whole") / name).read_bytes()
@@ -149,7 +149,7 @@ def test_other_settings_take_no_judgments_over(command: Command, source: Path, j
     judging.fails_at, judging.asked = 10**6, 0
     code, _, err = build(command, *JUDGE, "--set", "judge.method.temperature=0.1")
     assert code == 0
-    assert "judged before" not in err
+    assert "are done already" not in err
 
 
 def test_nothing_kept_keeps_the_judgments(command: Command, source: Path, judging: Judging) -> None:
