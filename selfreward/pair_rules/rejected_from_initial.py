@@ -1,5 +1,5 @@
 """Rejected responses are the initial model's, so that chosen and rejected do not grow alike (Temporal Self-Rewarding,
-Wang et al. 2025, arXiv 2508.06026)."""
+arXiv 2508.06026; its other half, responses of a future model as chosen, is not here)."""
 
 from collections.abc import Sequence
 from typing import ClassVar, Literal
