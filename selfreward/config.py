@@ -119,6 +119,16 @@ class RunConfig(Frozen):
             )
         if problem := self.pairs.problem(self.iterations):
             raise ValueError(problem)
+        if self.pairs.asks == "initial" and method.compares:
+            raise ValueError(
+                f"pairs.type={self.pairs.type} holds two models' scores against each other, and judge.method.type="
+                f"{method.type} gives each model's responses a scale of their own; use sampled or expected"
+            )
+        if self.pairs.asks == "previous" and self.judge.model is not None:
+            raise ValueError(
+                f"pairs.type={self.pairs.type} asks the model before what it thinks of the ranking, and judge.model is "
+                "the same in every iteration; leave judge.model out, or use another rule"
+            )
         for part in ("sft", "dpo"):
             optimiser: OptimiserConfig = getattr(self, part)
             micro = min(optimiser.micro_batch_size, optimiser.batch_size)

@@ -148,11 +148,22 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
         prompts,
         responses,
         _judging("judgments", config, eft, candidates, prompt + answer),
+        *_asked(config, eft, responses, prompt + answer),
         *_measuring(config, eft),
         StagePlan(stage="pairs", rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
         _training("adapter", config.dpo, pairs, pairs, trained, adapter),
         *_comparing(config, eft, answer),
     ]
+
+
+def _asked(config: RunConfig, eft: list[EFTSeed], responses: StagePlan, material: int) -> list[StagePlan]:
+    """What the pair rule asks for besides."""
+    if config.pairs.asks == "initial":
+        written = responses.model_copy(update={"stage": "initial_responses"})
+        return [written, _judging("initial_judgments", config, eft, responses.rows, material)]
+    if config.pairs.asks == "previous":
+        return [_judging("previous_judgments", config, eft, responses.rows, material)]
+    return []
 
 
 def _measuring(config: RunConfig, eft: list[EFTSeed]) -> list[StagePlan]:

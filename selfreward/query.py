@@ -37,6 +37,9 @@ _TABLES: tuple[tuple[str, Kind, type[Record]], ...] = (
     ("prompts", "prompt", Prompt),
     ("responses", "response", Response),
     ("judgments", "judgment", Judgment),
+    ("initial_responses", "response", Response),
+    ("initial_judgments", "judgment", Judgment),
+    ("previous_judgments", "judgment", Judgment),
     ("seeds_ift", "seed", IFTSeed),
     ("seeds_eft", "seed", EFTSeed),
 )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
 from selfreward.errors import StoreError
 from selfreward.judges.injection import reasons
 from selfreward.pair_rules import PairRuleConfig
-from selfreward.pair_rules.scored import usable_responses
+from selfreward.pair_rules.scored import Beside, all_usable, usable_responses
 from selfreward.query import Found, Kind, fetch, find_item, select
 from selfreward.records import (
     EFTSeed,
@@ -20,11 +20,14 @@ from selfreward.records import (
     Judgment,
     PreferencePair,
     Prompt,
+    Record,
     Response,
     derive_seed,
 )
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
+
+R = TypeVar("R", bound=Record)
 
 
 class Shot(Frozen):
@@ -42,6 +45,8 @@ class Candidate(Frozen):
     response: Response
     score: float | None
     """Mean of the readable verdicts."""
+    before: float | None = None
+    """Mean by the model before, where the pair rule asked for it."""
     judgments: tuple[Judgment, ...]
     role: Literal["chosen", "rejected"] | None
     unusable: str | None
@@ -117,10 +122,15 @@ def _prompt_id(it: IterationStore, found: Found) -> str:
 
 def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str) -> PromptWalk:
     (prompt,) = fetch(it.stored("prompts", Prompt), "id = $id", id=prompt_id)
-    own = "prompt_id = $id"
-    responses = fetch(it.stored("responses", Response), own, id=prompt_id) if it.stage("responses") else []
-    judgments = fetch(it.stored("judgments", Judgment), own, id=prompt_id) if it.stage("judgments") else []
-    pairs = fetch(it.stored("pairs", PreferencePair), own, id=prompt_id) if it.stage("pairs") else []
+    responses = _of_prompt(it, "responses", Response, prompt_id)
+    judgments = _of_prompt(it, "judgments", Judgment, prompt_id)
+    beside = Beside(
+        _of_prompt(it, "initial_responses", Response, prompt_id),
+        _of_prompt(it, "initial_judgments", Judgment, prompt_id),
+        _of_prompt(it, "previous_judgments", Judgment, prompt_id),
+    )
+    verdicts = [*judgments, *beside.initial_judgments]
+    pairs = _of_prompt(it, "pairs", PreferencePair, prompt_id)
     pair = min(pairs, key=lambda p: (p.id != found.id, -p.margin), default=None)
     rule = _pair_rule(it)
     return PromptWalk(
@@ -129,11 +139,18 @@ def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str
         iteration=found.iteration,
         prompt=prompt,
         few_shot=tuple(_shot(run, it.manifest.iteration, id) for id in prompt.few_shot_ids),
-        candidates=tuple(_candidate(response, judgments, pair, rule) for response in responses),
-        decision=_decision(it, responses, judgments, pair, rule),
+        candidates=tuple(
+            _candidate(response, verdicts, beside, pair, rule) for response in (*responses, *beside.initial)
+        ),
+        decision=_decision(it, responses, judgments, beside, pair, rule),
         pair=pair,
         further_pairs=tuple(p.id for p in pairs if p is not pair),
     )
+
+
+def _of_prompt(it: IterationStore, stage: str, record: type[R], prompt_id: str) -> list[R]:
+    """A prompt's records of a stage, none where the iteration has no such stage."""
+    return fetch(it.stored(stage, record), "prompt_id = $id", id=prompt_id) if it.stage(stage) else []
 
 
 def _pair_rule(it: IterationStore) -> PairRuleConfig | None:
@@ -142,28 +159,38 @@ def _pair_rule(it: IterationStore) -> PairRuleConfig | None:
 
 
 def _candidate(
-    response: Response, judgments: list[Judgment], pair: PreferencePair | None, rule: PairRuleConfig | None
+    response: Response,
+    judgments: list[Judgment],
+    beside: Beside,
+    pair: PreferencePair | None,
+    rule: PairRuleConfig | None,
 ) -> Candidate:
     own = [j for j in judgments if response.id in j.response_ids]
-    scores = [j.score for j in own if j.score is not None and len(j.response_ids) == 1]
     unusable = usable_responses([response], own, rule.min_readable)[1] if rule else {}
     role: dict[str, Literal["chosen", "rejected"]] = (
         {pair.chosen_id: "chosen", pair.rejected_id: "rejected"} if pair else {}
     )
     return Candidate(
         response=response,
-        score=fmean(scores) if scores else None,
-        judgments=tuple(own),
+        score=_mean(own),
+        before=_mean([j for j in beside.previous_judgments if response.id in j.response_ids]),
+        judgments=(*own, *(j for j in beside.previous_judgments if response.id in j.response_ids)),
         role=role.get(response.id),
         unusable=next(iter(unusable), None),
         injection=reasons(response.text),
     )
 
 
+def _mean(judgments: list[Judgment]) -> float | None:
+    scores = [j.score for j in judgments if j.score is not None and len(j.response_ids) == 1]
+    return fmean(scores) if scores else None
+
+
 def _decision(
     it: IterationStore,
     responses: list[Response],
     judgments: list[Judgment],
+    beside: Beside,
     pair: PreferencePair | None,
     rule: PairRuleConfig | None,
 ) -> Decision:
@@ -175,7 +202,7 @@ def _decision(
         return Decision(rule=settings, outcome="pair", difference=pair.margin)
     if not entry.finished:
         return Decision(rule=settings, outcome="open")
-    usable, _ = usable_responses(responses, judgments, rule.min_readable)
+    usable, _ = all_usable(responses, judgments, beside, rule.min_readable)
     scores = [s.score for s in usable]
     found = rule.choose(usable, derive_seed(entry.settings.get("seed", 0), it.manifest.iteration, "pairs"))
     difference = max(scores) - min(scores) if scores else None

@@ -30,7 +30,7 @@ def test_settings_are_explained(tmp_path: Path) -> None:
     assert lines[lines.index("iterations: 2") - 1] == "# Self-reward iterations; 0 does the SFT step only."
     assert (
         lines[lines.index("    type: expected") - 2]
-        == "  # How verdicts are asked for: `type: sampled` or `type: expected`."
+        == "  # How verdicts are asked for: `type: sampled`, `type: expected` or `type: pairwise`."
     )
     assert max(map(len, lines[1:])) <= 120
 

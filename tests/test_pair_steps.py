@@ -14,7 +14,7 @@ from selfreward.progress import Reporter
 from selfreward.query import list_pairs
 from selfreward.records import Judgment, PreferencePair, Prompt, Response, derive_seed
 from selfreward.session import Session
-from selfreward.steps import build_pairs
+from selfreward.steps import Asked, build_pairs
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
 from selfreward.terminal.render_walk import _reasons
@@ -87,7 +87,7 @@ def _judgment(response: Response, score: float) -> Judgment:
 
 def built(session: Session, it: IterationStore) -> list[PreferencePair]:
     stored = (it.stored(name, kind) for name, kind in (("prompts", Prompt), ("responses", Response)))
-    return list(build_pairs(session, it, *stored, it.stored("judgments", Judgment)).records())
+    return list(build_pairs(session, it, *stored, it.stored("judgments", Judgment), Asked()).records())
 
 
 def test_the_widest_margins_of_the_whole_iteration_are_kept(make: Make) -> None:

@@ -51,6 +51,8 @@ def test_special_settings_exist(script: ModuleType) -> None:
         ("sampled", "vllm", "all_pairs"),
         ("sampled", "vllm", "best_random"),
         ("sampled", "vllm", "top_margin"),
+        ("sampled", "vllm", "rejected_from_initial"),
+        ("sampled", "vllm", "consistent"),
     ],
 )
 def test_keys_hold_what_the_page_says(script: ModuleType, method: str, engine: str, rule: str) -> None:
@@ -92,7 +94,8 @@ def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
     steps.judge_responses(session, iteration, policy, stored, stored)
     iteration.manifest.finished = iteration.stage.return_value.finished = False
     steps.measure_judge(session, iteration, policy)
-    steps.build_pairs(session, iteration, stored, stored, stored)
+    asked = steps.ask_for_rule(session, iteration, policy, stored, stored)
+    steps.build_pairs(session, iteration, stored, stored, stored, asked)
     steps.train_dpo(session, iteration, policy, stored)
     steps.compare_models(session, iteration, policy, policy)
     yield from (call.args[1].key.settings for call in session.run_stage.call_args_list)

@@ -98,7 +98,7 @@ def run(model: str, directory: Path, responses: int) -> dict[str, Any]:
     prompts = steps.write_prompts(session, it, root)
     answers = steps.write_responses(session, it, root, prompts)
     judgments = steps.judge_responses(session, it, root, prompts, answers)
-    pairs = steps.build_pairs(session, it, prompts, answers, judgments)
+    pairs = steps.build_pairs(session, it, prompts, answers, judgments, steps.Asked())
     steps.finish_iteration(session, it)
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
     session.close_engines()

@@ -7,7 +7,9 @@ from pydantic import BeforeValidator, Field
 from selfreward.pair_rules.all_pairs import AllPairsConfig
 from selfreward.pair_rules.best_random import BestRandomConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
+from selfreward.pair_rules.consistent import ConsistentConfig
 from selfreward.pair_rules.length_controlled import LengthControlledConfig
+from selfreward.pair_rules.rejected_from_initial import RejectedFromInitialConfig
 from selfreward.pair_rules.top_margin import TopMarginConfig
 
 
@@ -18,7 +20,13 @@ def _best_worst_where_not_said(rule: Any) -> Any:
 
 
 PairRuleConfig = Annotated[
-    BestWorstConfig | LengthControlledConfig | AllPairsConfig | BestRandomConfig | TopMarginConfig,
+    BestWorstConfig
+    | LengthControlledConfig
+    | AllPairsConfig
+    | BestRandomConfig
+    | TopMarginConfig
+    | RejectedFromInitialConfig
+    | ConsistentConfig,
     Field(discriminator="type"),
     BeforeValidator(_best_worst_where_not_said),
 ]

@@ -1,8 +1,8 @@
 """What every pair rule looks at: the responses that could be trained on, with their readable verdicts averaged."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from selfreward.records import Judgment, Response
@@ -14,6 +14,37 @@ class Scored:
 
     response: Response
     score: float
+    initial: bool = False
+    """Whether the initial model wrote it, for a rule that asks for its responses."""
+    before: float | None = None
+    """Mean score by the previous model, for a rule that asks for its verdicts; None where they could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a rule may ask for beside an iteration's own responses and judgments; empty where it does not."""
+
+    initial: Sequence[Response] = ()
+    """Responses of the initial model to the same prompts."""
+    initial_judgments: Sequence[Judgment] = ()
+    """Of those, by this iteration's judge."""
+    previous_judgments: Sequence[Judgment] = ()
+    """Of the iteration's own responses, by the model before."""
+
+
+def all_usable(
+    responses: Sequence[Response], judgments: Sequence[Judgment], beside: Beside, min_readable: int
+) -> tuple[list[Scored], Counter[str]]:
+    """The usable responses of one prompt with what the rule asked for; reasons as in :func:`usable_responses`.
+
+    Those of the initial model's responses begin with ``initial_``.
+    """
+    usable, unusable = usable_responses(responses, judgments, min_readable)
+    initial, more = usable_responses(beside.initial, beside.initial_judgments, min_readable)
+    unusable.update({f"initial_{reason}": count for reason, count in more.items()})
+    before = _means(beside.previous_judgments)
+    own = [replace(one, before=before.get(one.response.id)) for one in usable]
+    return [*own, *(replace(one, initial=True) for one in initial)], unusable
 
 
 def usable_responses(
@@ -24,20 +55,29 @@ def usable_responses(
     Reasons: ``truncated``, ``empty``, ``special_tokens``, ``unjudged`` (fewer than ``min_readable`` verdicts could be
     read). Responses and judgments are joined by id.
     """
-    readable: dict[str, list[float]] = {response.id: [] for response in responses}
-    for judgment in judgments:
-        response_id, *others = judgment.response_ids
-        if judgment.score is not None and not others:  # a comparison of two is not a score of one
-            readable[response_id].append(judgment.score)
+    readable = _readable(judgments)
     usable, unusable = [], Counter[str]()
     for response in responses:
-        scores = readable[response.id]
+        scores = readable.get(response.id, [])
         reason = _untrainable(response) or ("unjudged" if len(scores) < min_readable else None)
         if reason:
             unusable[reason] += 1
         else:
             usable.append(Scored(response, fmean(scores)))
     return usable, unusable
+
+
+def _readable(judgments: Sequence[Judgment]) -> dict[str, list[float]]:
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for judgment in judgments:
+        response_id, *others = judgment.response_ids
+        if judgment.score is not None and not others:  # a comparison of two is not a score of one
+            found[response_id].append(judgment.score)
+    return dict(found)
+
+
+def _means(judgments: Sequence[Judgment]) -> dict[str, float]:
+    return {response_id: fmean(scores) for response_id, scores in _readable(judgments).items()}
 
 
 def _untrainable(response: Response) -> str | None:

@@ -10,6 +10,8 @@ from selfreward.records import Frozen
 
 Choice = list[tuple[Scored, Scored]] | str
 """(chosen, rejected) pairs of one prompt, the one with the widest margin first, or the reason why there is none."""
+Asks = Literal["nothing", "initial", "previous"]
+"""What a rule needs beside an iteration's own records: the initial model's judged responses, or M_{t-1}'s verdicts."""
 
 
 class PairSettings(Frozen):
@@ -26,6 +28,8 @@ class PairSettings(Frozen):
     """Whether ``choose`` draws, so that the run's seed is part of what it depends on."""
     looks_at_all: ClassVar[bool] = False
     """Whether ``keep`` has to see the margins of the whole iteration before any pair is stored."""
+    asks: ClassVar[Asks] = "nothing"
+    """What it looks at besides; each is a stage of its own, made for rules that ask."""
 
     def choose(self, scored: Sequence[Scored], seed: int) -> Choice:
         """The pairs of one prompt. The order of ``scored`` does not matter; ``seed`` is the iteration's."""

@@ -2,21 +2,32 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from selfreward.engines.chat import Chat
 from selfreward.pair_rules import PairRuleConfig
-from selfreward.pair_rules.scored import Scored, usable_responses
+from selfreward.pair_rules.scored import Beside, Scored, all_usable
 from selfreward.pair_rules.settings import Choice
 from selfreward.records import Judgment, Message, PreferencePair, Prompt, Response, content_id
 from selfreward.stages.shard import Shard
 
 VERSION = 1
+OfPrompt = TypeVar("OfPrompt", Response, Judgment)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of an iteration's prompts with all that came of them."""
+
+    prompts: Sequence[Prompt]
+    responses: Sequence[Response]
+    judgments: Sequence[Judgment]
+    beside: Beside = field(default_factory=Beside)
 
 
 def build_pairs(
-    prompts: Sequence[Prompt],
-    responses: Sequence[Response],
-    judgments: Sequence[Judgment],
+    part: Part,
     config: PairRuleConfig,
     chat: Chat,
     reasoning_tags: tuple[str, str],
@@ -30,7 +41,7 @@ def build_pairs(
     """
     counts: Counter[str] = Counter()
     chosen_and_rejected: list[tuple[Prompt, Scored, Scored]] = []
-    for prompt, found in _choices(prompts, responses, judgments, config, chat, seed, counts):
+    for prompt, found in _choices(part, config, chat, seed, counts):
         if isinstance(found, str):
             counts[f"drop.{found}"] += 1
         elif kept is not None and prompt.id not in kept:
@@ -39,43 +50,45 @@ def build_pairs(
             chosen_and_rejected += [(prompt, *sides) for sides in found]
     pairs = _pairs(chosen_and_rejected, config, chat, reasoning_tags)
     counts["retokenised"] = sum(pair.retokenised for pair in pairs)
-    return Shard(pairs, len(prompts), counts)
+    return Shard(pairs, len(part.prompts), counts)
 
 
 def widest_margins(
-    prompts: Sequence[Prompt],
-    responses: Sequence[Response],
-    judgments: Sequence[Judgment],
+    part: Part,
     config: PairRuleConfig,
     chat: Chat,
     seed: int = 0,
 ) -> dict[str, float]:
     """Of each prompt that gives pairs the widest margin, by the prompt's id: what a rule's ``keep`` looks at."""
-    choices = _choices(prompts, responses, judgments, config, chat, seed, Counter())
+    choices = _choices(part, config, chat, seed, Counter())
     return {prompt.id: found[0][0].score - found[0][1].score for prompt, found in choices if not isinstance(found, str)}
 
 
 def _choices(
-    prompts: Sequence[Prompt],
-    responses: Sequence[Response],
-    judgments: Sequence[Judgment],
+    part: Part,
     config: PairRuleConfig,
     chat: Chat,
     seed: int,
     counts: Counter[str],
 ) -> Iterator[tuple[Prompt, Choice]]:
     """What the rule makes of each prompt; unusable responses are added to the counts."""
-    by_prompt: defaultdict[str, list[Response]] = defaultdict(list)
-    verdicts: defaultdict[str, list[Judgment]] = defaultdict(list)
-    for response in responses:
-        by_prompt[response.prompt_id].append(response)
-    for judgment in judgments:
-        verdicts[judgment.prompt_id].append(judgment)
-    special = chat.which_spell_special([prompt.text for prompt in prompts])
-    for prompt, is_special in zip(prompts, special, strict=True):
-        usable, unusable = usable_responses(by_prompt[prompt.id], verdicts[prompt.id], config.min_readable)
+    own, verdicts = _by_prompt(part.responses), _by_prompt(part.judgments)
+    initial, initial_verdicts = _by_prompt(part.beside.initial), _by_prompt(part.beside.initial_judgments)
+    previous = _by_prompt(part.beside.previous_judgments)
+    special = chat.which_spell_special([prompt.text for prompt in part.prompts])
+    for prompt, is_special in zip(part.prompts, special, strict=True):
+        one = prompt.id
+        more = Beside(initial[one], initial_verdicts[one], previous[one])
+        usable, unusable = all_usable(own[one], verdicts[one], more, config.min_readable)
         counts.update({f"unusable.{reason}": n for reason, n in unusable.items()})
         yield prompt, "special_tokens" if is_special else config.choose(usable, seed)
+
+
+def _by_prompt(records: Sequence[OfPrompt]) -> defaultdict[str, list[OfPrompt]]:
+    found: defaultdict[str, list[OfPrompt]] = defaultdict(list)
+    for record in records:
+        found[record.prompt_id].append(record)
+    return found
 
 
 def _pairs(

@@ -34,8 +34,12 @@ def generate_responses(
     model: str,
     reasoning_tags: tuple[str, str],
     seed: int,
+    first: int = 0,
 ) -> Asking[Shard[Response]]:
-    """``n`` responses to each prompt, in the prompts' order. A prompt that does not fit the context gives none."""
+    """``n`` responses to each prompt, in the prompts' order. A prompt that does not fit the context gives none.
+
+    Those of a prompt are numbered from ``first``, so that several models' responses to it have ids of their own.
+    """
     requests = [Request((Message(role="user", content=prompt.text),)) for prompt in prompts]
     sampling = Sampling(
         max_tokens=config.max_tokens,
@@ -50,7 +54,7 @@ def generate_responses(
     for i, prompt in enumerate(prompts):
         if not answers[i].completions:
             counts["drop.prompt_too_long"] += 1
-        for index, completion in enumerate(answers[i].completions):
+        for index, completion in enumerate(answers[i].completions, first):
             counts["tokens.generated"] += len(completion.token_ids)
             counts["tokens.prompt"] += answers[i].prompt_tokens
             records.append(_response(prompt, index, completion, answers[i].prompt_tokens, model, reasoning_tags, chat))

@@ -1,13 +1,16 @@
 """Each step of the loop, tied to a run: what is in its key, what it reads, and the stage that does the work."""
 
 from selfreward.steps.comparing import compare_models, comparison_prompts
-from selfreward.steps.data import build_pairs, judge_responses, write_prompts, write_responses
+from selfreward.steps.data import judge_responses, write_prompts, write_responses
 from selfreward.steps.heldout import heldout_rows, measure_judge
 from selfreward.steps.iteration import begin_iteration, check_model, finish_iteration
+from selfreward.steps.pairs import Asked, ask_for_rule, build_pairs
 from selfreward.steps.seeds import build_examples, read_seeds, seed_notices, store_seeds
 from selfreward.steps.training import skip_sft, train_dpo, train_sft
 
 __all__ = [
+    "Asked",
+    "ask_for_rule",
     "begin_iteration",
     "build_examples",
     "build_pairs",

@@ -1,6 +1,7 @@
-"""An iteration's data: prompts -> responses -> judgments -> pairs."""
+"""An iteration's data: prompts -> responses -> judgments."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 from selfreward.engines.protocol import Asking
 from selfreward.judges import build_judge
 from selfreward.judges.protocol import Listener
-from selfreward.records import EFTSeed, IFTSeed, Judgment, PreferencePair, Prompt, Response, derive_seed, key_settings
+from selfreward.records import EFTSeed, IFTSeed, Judgment, Prompt, Response, content_id, derive_seed, key_settings
 from selfreward.session import Policy, Session, Stage, at_once, over
-from selfreward.stages import judging, pairing, prompt_generation
+from selfreward.stages import judging, prompt_generation
 from selfreward.stages.prompt_generation import PromptWriter, prompts_from_file
 from selfreward.stages.responses import VERSION as RESPONSES_VERSION
 from selfreward.stages.responses import generate_responses
@@ -18,7 +19,6 @@ from selfreward.stages.shard import Shard
 from selfreward.steps.judge import judge_of
 from selfreward.steps.keys import engine_settings, fixed_model_inputs, made_from, model_inputs
 from selfreward.storage.durable import value_hash
-from selfreward.storage.grouping import Grouped
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
 from selfreward.templates import load_prompt_template
 
@@ -94,16 +94,23 @@ def _earlier_inputs(s: Session, t: int) -> dict[str, str]:
 
 def write_responses(s: Session, it: IterationStore, policy: Policy, prompts: Stored[Prompt]) -> Stored[Response]:
     """N responses to every prompt, by M_t."""
+    return responses_by(s, it, policy, prompts, "responses")
+
+
+def responses_by(
+    s: Session, it: IterationStore, policy: Policy, prompts: Stored[Prompt], name: str, first: int = 0
+) -> Stored[Response]:
+    """N responses to every prompt as the stage ``name``, counted from ``first``."""
     config, t, tags = s.config.responses, it.manifest.iteration, s.config.model.reasoning_tags
 
     def answer(part: Sequence[Prompt], start: int) -> Asking[Shard[Response]]:
-        seed = derive_seed(s.config.seed, t, "responses", start)
-        return generate_responses(part, config, s.chat, policy.label, tags, seed)
+        seed = derive_seed(s.config.seed, t, name, start)
+        return generate_responses(part, config, s.chat, policy.label, tags, seed, first)
 
     return s.run_stage(
         it,
         Stage(
-            "responses",
+            name,
             Response,
             StageKey(
                 version=RESPONSES_VERSION,
@@ -125,28 +132,47 @@ def judge_responses(
     s: Session, it: IterationStore, policy: Policy, prompts: Stored[Prompt], responses: Stored[Response]
 ) -> Stored[Judgment]:
     """M_t judges its own responses, or a fixed model does."""
+    if s.config.judge.model is None:
+        _say_if_taught_otherwise(s, s.config.judge.method.type)
+    return judgments_by(s, it, policy, prompts, responses, "judgments", "responses")
+
+
+def judgments_by(
+    s: Session,
+    it: IterationStore,
+    policy: Policy,
+    prompts: Stored[Prompt],
+    responses: Stored[Response],
+    name: str,
+    of: str,
+) -> Stored[Judgment]:
+    """Judgments of the responses of the stage ``of``, as the stage ``name``."""
     config, t = s.config.judge, it.manifest.iteration
-    if config.model is None:
-        _say_if_taught_otherwise(s, config.method.type)
     who = judge_of(s, policy)
     judge = build_judge(config, who.reasoning_tags)
     by_id = {prompt.id: prompt for prompt in prompts.records()}
 
     def verdicts(part: Sequence[Response], start: int) -> Asking[Shard[Judgment]]:
-        seed = derive_seed(s.config.seed, t, "judgments", start)
+        seed = derive_seed(s.config.seed, t, name, start)
         listener = Listener(who.engine().chat, who.engine().context)
-        return judging.judge_responses(part, by_id, config, judge, listener, who.label, seed)
+        shard = yield from judging.judge_responses(part, by_id, config, judge, listener, who.label, seed)
+        # Two models may judge one response; each of their verdicts has an id of its own.
+        return shard if name == "judgments" else replace(shard, records=[_of_stage(j, name) for j in shard.records])
 
     return s.run_stage(
         it,
         Stage(
-            "judgments",
+            name,
             Judgment,
-            who.key(**made_from(it, "prompts", "responses")),
+            who.key(**made_from(it, "prompts", of)),
             total=responses.entry.rows,
         ),
         over(responses.records(), s.config.shard_size * s.config.responses.n, verdicts, who.engine),
     )
+
+
+def _of_stage(judgment: Judgment, name: str) -> Judgment:
+    return judgment.model_copy(update={"id": content_id("j", name, judgment.id)})
 
 
 def _say_if_taught_otherwise(s: Session, method: str) -> None:
@@ -154,61 +180,3 @@ def _say_if_taught_otherwise(s: Session, method: str) -> None:
     taught = examples.settings["judge"]["method"]["type"] if examples else method
     if taught != method:
         s.reporter.say(f"judging is {method}, but the EFT examples of iteration 0 taught the model to judge {taught}")
-
-
-def build_pairs(
-    s: Session,
-    it: IterationStore,
-    prompts: Stored[Prompt],
-    responses: Stored[Response],
-    judgments: Stored[Judgment],
-) -> Stored[PreferencePair]:
-    """Chosen and rejected by the recipe's rule, where there is a difference worth learning."""
-    tags, t = s.config.model.reasoning_tags, it.manifest.iteration
-    rule = s.config.pairs.at(t)
-    seed = derive_seed(s.config.seed, t, "pairs")
-
-    def work(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
-        def parts(start: int) -> Iterator[tuple[list[Prompt], list[Response], list[Judgment]]]:
-            return _with_their_records(prompts, responses, judgments, start, s.config.shard_size)
-
-        kept = None
-        if rule.looks_at_all:
-            margins = [pairing.widest_margins(*part, rule, s.chat, seed) for part in parts(0)]
-            kept = rule.keep({prompt: margin for found in margins for prompt, margin in found.items()})
-        for part in parts(stored.entry.inputs_done):
-            yield pairing.build_pairs(*part, rule, s.chat, tags, seed, kept)
-
-    settings: dict[str, Any] = {"pairs": key_settings(rule), "model": {"reasoning_tags": list(tags)}}
-    return s.run_stage(
-        it,
-        Stage(
-            "pairs",
-            PreferencePair,
-            StageKey(
-                version=pairing.VERSION,
-                settings={**settings, "seed": s.config.seed} if rule.seeded else settings,
-                inputs={**model_inputs(s), **made_from(it, "prompts", "responses", "judgments")},
-            ),
-            total=prompts.entry.rows,
-        ),
-        work,
-    )
-
-
-def _with_their_records(
-    prompts: Stored[Prompt], responses: Stored[Response], judgments: Stored[Judgment], start: int, size: int
-) -> Iterator[tuple[list[Prompt], list[Response], list[Judgment]]]:
-    """Prompts from ``start`` on, ``size`` at a time, with their responses and judgments; read as they are needed."""
-    by_prompt = Grouped(responses.records(), lambda r: r.prompt_id)
-    judged = Grouped(judgments.records(), lambda j: j.prompt_id)
-    every = list(prompts.records())
-    for prompt in every[:start]:
-        by_prompt.take(prompt.id)
-        judged.take(prompt.id)
-    for first in range(start, len(every), size):
-        part = every[first : first + size]
-        answers = [r for prompt in part for r in by_prompt.take(prompt.id)]
-        yield part, answers, [j for prompt in part for j in judged.take(prompt.id)]
-    by_prompt.close()
-    judged.close()

@@ -21,6 +21,12 @@ _NO_PAIR = {
     "small_tier_margin": "the shortest of the best and the longest of the worst differ by less than min_margin "
     "{min_margin:g}",
     "identical": "what would be chosen and what would be rejected are the same text",
+    "one_side_only": "only one of the two models has a response that can be used",
+    "initial_not_worse": "the best response is not better than the worst of {initial}",
+    "small_initial_margin": "the best response and the worst of {initial} differ by less than min_margin "
+    "{min_margin:g}",
+    "no_earlier_ranking": "the model before could not be read on two of the responses, or ranks none above another",
+    "inconsistent": "the model before ranks the responses otherwise: Kendall's tau is below min_tau {min_tau:g}",
     "special_tokens": "the prompt spells a special token, and such text is never trained on",
     "below_top": "best and worst differ by {difference:.3f}, not among the widest {fraction:.0%} of the iteration",
 }
@@ -29,6 +35,8 @@ _RULES = {
     "length_controlled": "the shortest within {rho:g} of the best score against the longest within it of the worst",
     "all_pairs": "every two usable candidates that are far enough apart by mean score",
     "best_random": "the best by mean score against one drawn from the worse",
+    "rejected_from_initial": "the best by mean score against the worst that {initial} wrote",
+    "consistent": "the best against the worst, where the model before ranks likewise (Kendall's tau from {min_tau:g})",
     "top_margin": "the best against the worst, for the {fraction:.0%} of prompts where they are furthest apart",
 }
 """What each pair rule does, filled in with its settings."""
@@ -72,6 +80,8 @@ def _prompt(found: PromptWalk) -> Iterator[RenderableType]:
 def _candidate(candidate: Candidate, found: PromptWalk) -> Iterator[RenderableType]:
     response = candidate.response
     score = "no readable verdict" if candidate.score is None else f"mean score {candidate.score:.3f}"
+    if candidate.before is not None:
+        score += f" (by the model before {candidate.before:.3f})"
     ended = "cut off" if response.finish_reason == "length" else "ended by itself"
     style = {"chosen": "bold green", "rejected": "bold red", None: "bold"}[candidate.role]
     role = f" {candidate.role.upper()}" if candidate.role else " (not usable)" if candidate.unusable else ""

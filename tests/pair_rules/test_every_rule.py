@@ -1,5 +1,6 @@
 """What holds for every rule: no ties, no identical texts, scores in order, and the order of input does not matter."""
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -11,12 +12,14 @@ from scored_responses import scored as scored_response
 
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
+from selfreward.pair_rules.scored import Scored
 from selfreward.pair_rules.settings import PairSettings
 from selfreward.terminal.render_walk import _NO_PAIR, _RULES
 
 READER: TypeAdapter[Any] = TypeAdapter(PairRuleConfig)
 TYPES = [member.model_fields["type"].default for member in get_args(get_args(PairRuleConfig)[0])]
 REASONS = {"too_few_usable", "tie", "small_margin", "small_tier_margin", "identical"}
+REASONS |= {"one_side_only", "initial_not_worse", "small_initial_margin", "no_earlier_ranking", "inconsistent"}
 
 
 def rule(kind: str, **settings: Any) -> PairSettings:
@@ -24,10 +27,18 @@ def rule(kind: str, **settings: Any) -> PairSettings:
     return found.at(1)
 
 
+def given_what_it_asks(config: PairSettings, found: list[Scored]) -> list[Scored]:
+    """Every other response by the initial model, or the same ranking by the model before, for rules that ask."""
+    if config.asks == "initial":
+        return [replace(one, initial=one.response.index % 2 == 1) for one in found]
+    return [replace(one, before=one.score) for one in found] if config.asks == "previous" else found
+
+
 @pytest.mark.parametrize("kind", TYPES)
 @given(drawn=CANDIDATES, margin=MARGINS, seed=st.integers(0, 3), order=st.randoms(use_true_random=False))
 def test_what_always_holds(kind: str, drawn: list[tuple[float, str]], margin: float, seed: int, order: Any) -> None:
-    config, given_ = rule(kind, min_margin=margin), candidates(drawn)
+    config = rule(kind, min_margin=margin)
+    given_ = given_what_it_asks(config, candidates(drawn))
     result = config.choose(given_, seed)
     shuffled = list(given_)
     order.shuffle(shuffled)
@@ -51,8 +62,9 @@ def test_what_always_holds(kind: str, drawn: list[tuple[float, str]], margin: fl
 @given(drawn=CANDIDATES)
 def test_a_pair_is_found_where_the_texts_all_differ(kind: str, drawn: list[tuple[float, str]]) -> None:
     different = [scored_response(i, score, f"{text}{i}") for i, (score, text) in enumerate(drawn)]
-    found = indices(rule(kind).choose(different, 1))
-    assert isinstance(found, str) == (len({score for score, _ in drawn}) < 2)
+    if rule(kind).asks != "initial":  # which has two sides: see its own test
+        found = indices(rule(kind).choose(given_what_it_asks(rule(kind), different), 1))
+        assert isinstance(found, str) == (len({score for score, _ in drawn}) < 2)
 
 
 @pytest.mark.parametrize("kind", TYPES)

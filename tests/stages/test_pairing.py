@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from selfreward.engines.chat import Chat
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.records import Judgment, Message, Prompt, Response
-from selfreward.stages.pairing import build_pairs, widest_margins
+from selfreward.stages.pairing import Part, build_pairs, widest_margins
 from selfreward.stages.shard import Shard
 
 TAGS = ("<think>", "</think>")
@@ -55,7 +55,7 @@ def pair_up(
     chat: Chat, prompts: list[Prompt], responses: list[Response], judgments: list[Judgment], **config: Any
 ) -> Shard:
     rule: PairRuleConfig = TypeAdapter(PairRuleConfig).validate_python(config)
-    return build_pairs(prompts, responses, judgments, rule, chat, TAGS)
+    return build_pairs(Part(prompts, responses, judgments), rule, chat, TAGS)
 
 
 def judged(chat: Chat, p: Prompt, *texts_and_scores: tuple[str, float | None]) -> tuple[list[Response], list[Judgment]]:
@@ -210,9 +210,9 @@ def test_prompts_that_a_rule_does_not_keep_are_counted(chat: Chat) -> None:
     sets = [judged(chat, p, ("good", 4.0), ("bad", 4.0 - i)) for i, p in enumerate(prompts)]
     responses, judgments = ([x for part in side for x in part] for side in zip(*sets, strict=True))
     rule: PairRuleConfig = TypeAdapter(PairRuleConfig).validate_python({"type": "top_margin", "fraction": 0.5})
-    margins = widest_margins(prompts, responses, judgments, rule, chat)
+    margins = widest_margins(Part(prompts, responses, judgments), rule, chat)
     assert margins == {"p-1": 1.0, "p-3": 3.0}  # no tie, and nothing that is never trained on
-    shard = build_pairs(prompts, responses, judgments, rule, chat, TAGS, kept=rule.keep(margins))
+    shard = build_pairs(Part(prompts, responses, judgments), rule, chat, TAGS, kept=rule.keep(margins))
     assert [p.prompt_id for p in shard.records] == ["p-3"]
     drops = {k: n for k, n in shard.counts.items() if k.startswith("drop.")}
     assert drops == {"drop.tie": 1, "drop.special_tokens": 1, "drop.below_top": 1}

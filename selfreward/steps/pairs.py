@@ -1,0 +1,140 @@
+"""An iteration's pairs, and what their rule asks for besides."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from selfreward.pair_rules.rejected_from_initial import RejectedFromInitialConfig
+from selfreward.pair_rules.scored import Beside
+from selfreward.records import Judgment, PreferencePair, Prompt, Response, derive_seed, key_settings
+from selfreward.session import Policy, Session, Stage
+from selfreward.stages import pairing
+from selfreward.stages.shard import Shard
+from selfreward.steps.data import judgments_by, responses_by
+from selfreward.steps.keys import made_from, model_inputs
+from selfreward.storage.grouping import Grouped
+from selfreward.storage.iteration import IterationStore, StageKey, Stored
+
+OfPrompt = TypeVar("OfPrompt", Response, Judgment)
+INITIAL, INITIAL_JUDGMENTS, PREVIOUS_JUDGMENTS = "initial_responses", "initial_judgments", "previous_judgments"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the rule asks for beside the iteration's own records; None where it does not."""
+
+    initial: Stored[Response] | None = None
+    initial_judgments: Stored[Judgment] | None = None
+    previous_judgments: Stored[Judgment] | None = None
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages that were made for it."""
+        names = (INITIAL, self.initial), (INITIAL_JUDGMENTS, self.initial_judgments)
+        found = (*names, (PREVIOUS_JUDGMENTS, self.previous_judgments))
+        return tuple(name for name, stored in found if stored is not None)
+
+
+def ask_for_rule(
+    s: Session, it: IterationStore, policy: Policy, prompts: Stored[Prompt], responses: Stored[Response]
+) -> Asked:
+    """Where the rule asks for them: the initial model's responses to the same prompts, or M_{t-1}'s verdicts."""
+    rule = s.config.pairs
+    if isinstance(rule, RejectedFromInitialConfig):
+        writer = policy_of(s, int(rule.initial.removeprefix("M")))
+        initial = responses_by(s, it, writer, prompts, INITIAL, first=s.config.responses.n)
+        judged = judgments_by(s, it, policy, prompts, initial, INITIAL_JUDGMENTS, INITIAL)
+        return Asked(initial, judged)
+    if rule.asks == "previous":
+        before = policy_of(s, it.manifest.iteration - 1)
+        return Asked(
+            previous_judgments=judgments_by(s, it, before, prompts, responses, PREVIOUS_JUDGMENTS, "responses")
+        )
+    return Asked()
+
+
+def policy_of(s: Session, t: int) -> Policy:
+    """M_t of the run so far."""
+    if t == 0:
+        return Policy.root("M0")
+    it = s.store.iteration(t - 1)
+    entry = it.stage("adapter")
+    return Policy.root(f"M{t}") if entry is None else Policy(f"M{t}", it.path / "adapter", entry.digest)
+
+
+def build_pairs(
+    s: Session,
+    it: IterationStore,
+    prompts: Stored[Prompt],
+    responses: Stored[Response],
+    judgments: Stored[Judgment],
+    asked: Asked,
+) -> Stored[PreferencePair]:
+    """Chosen and rejected by the recipe's rule, where there is a difference worth learning."""
+    tags, t = s.config.model.reasoning_tags, it.manifest.iteration
+    rule = s.config.pairs.at(t)
+    seed = derive_seed(s.config.seed, t, "pairs")
+
+    def work(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
+        def parts(start: int) -> Iterator[pairing.Part]:
+            every = list(prompts.records())
+            return _with_their_records(every, _Sources(responses, judgments, asked), start, s.config.shard_size)
+
+        kept = None
+        if rule.looks_at_all:
+            margins = [pairing.widest_margins(part, rule, s.chat, seed) for part in parts(0)]
+            kept = rule.keep({prompt: margin for found in margins for prompt, margin in found.items()})
+        for part in parts(stored.entry.inputs_done):
+            yield pairing.build_pairs(part, rule, s.chat, tags, seed, kept)
+
+    settings: dict[str, Any] = {"pairs": key_settings(rule), "model": {"reasoning_tags": list(tags)}}
+    return s.run_stage(
+        it,
+        Stage(
+            "pairs",
+            PreferencePair,
+            StageKey(
+                version=pairing.VERSION,
+                settings={**settings, "seed": s.config.seed} if rule.seeded else settings,
+                inputs={**model_inputs(s), **made_from(it, "prompts", "responses", "judgments", *asked.stages)},
+            ),
+            total=prompts.entry.rows,
+        ),
+        work,
+    )
+
+
+class _Sources:
+    """All that comes of prompts, read along with them."""
+
+    def __init__(self, responses: Stored[Response], judgments: Stored[Judgment], asked: Asked) -> None:
+        self._responses, self._judgments = _grouped(responses), _grouped(judgments)
+        self._initial, self._initial_judgments = _grouped(asked.initial), _grouped(asked.initial_judgments)
+        self._previous = _grouped(asked.previous_judgments)
+
+    def of(self, part: Sequence[Prompt]) -> pairing.Part:
+        """What came of these prompts, which are the next ones."""
+        ids = [prompt.id for prompt in part]
+        beside = Beside(_taken(self._initial, ids), _taken(self._initial_judgments, ids), _taken(self._previous, ids))
+        return pairing.Part(part, _taken(self._responses, ids), _taken(self._judgments, ids), beside)
+
+    def close(self) -> None:
+        """Give the files back."""
+        for source in (self._responses, self._judgments, self._initial, self._initial_judgments, self._previous):
+            source.close()
+
+
+def _grouped(stored: Stored[OfPrompt] | None) -> "Grouped[OfPrompt]":
+    return Grouped(stored.records() if stored is not None else (), lambda record: record.prompt_id)
+
+
+def _taken(source: "Grouped[OfPrompt]", ids: Sequence[str]) -> list[OfPrompt]:
+    return [record for prompt_id in ids for record in source.take(prompt_id)]
+
+
+def _with_their_records(every: Sequence[Prompt], sources: _Sources, start: int, size: int) -> Iterator[pairing.Part]:
+    """Prompts from ``start`` on, ``size`` at a time, with what came of them; read as they are needed."""
+    sources.of(every[:start])
+    for first in range(start, len(every), size):
+        yield sources.of(every[first : first + size])
+    sources.close()
