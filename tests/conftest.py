@@ -2,6 +2,7 @@
 
 import math
 import re
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,10 @@ from selfreward.resources import find
 # On a busy machine any example may take long; speed is no matter for tests.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has what it starts in the background ignore Ctrl-C, and every process that we start would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["fixture_run", "fixture_endpoint"]
 T = TypeVar("T")
