@@ -136,7 +136,10 @@ def test_nothing_outlives_the_parent(tiny_model: Path, tmp_path: Path, how: sign
         group = int(parent.stdout.readline())
         assert len(members(group)) > 1
         parent.send_signal(how)
-        parent.wait(_LONGEST_WAIT)
+        try:
+            parent.wait(_LONGEST_WAIT)
+        finally:
+            parent.kill()  # or one that hears no signal is waited for without end
         if how is signal.SIGINT:
             assert members(group) == [], "they were still there when the parent had ended"
     assert_gone(group)
