@@ -47,7 +47,7 @@ _PAIR_ROWS = """
     SELECT id, prompt_id, prompt[-1].content AS prompt, chosen[-1].content AS chosen, rejected[-1].content AS rejected,
            chosen_score, rejected_score, margin, len(chosen_token_ids) AS chosen_tokens,
            len(rejected_token_ids) AS rejected_tokens, retokenised
-    FROM read_parquet($files, filename = true, file_row_number = true)"""
+    FROM read_parquet($files, filename = true, file_row_number = true, union_by_name = true)"""
 _PAIR_ORDER: dict[PairSort, tuple[str, bool]] = {
     "margin": ("margin", False),
     "chosen_score": ("chosen_score", False),
@@ -200,7 +200,9 @@ def find_item(run: RunStore, item: str) -> Found:
 
 def fetch(stored: Stored[R], where: str, **parameters: Any) -> list[R]:
     """The records of a stage for which a condition (a constant of the code) holds, in order."""
-    rows = select(f"SELECT * FROM read_parquet($files) WHERE {where}", stored.paths(), **parameters)
+    rows = select(
+        f"SELECT * FROM read_parquet($files, union_by_name = true) WHERE {where}", stored.paths(), **parameters
+    )
     return [stored.record.model_validate(row) for row in rows]
 
 

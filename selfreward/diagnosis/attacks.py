@@ -64,7 +64,8 @@ class Attacks(Family):
 
     def pair(self, pair: PreferencePair) -> None:
         """Whether it helped."""
-        chosen, rejected = pair.chosen_id in self._flagged, pair.rejected_id in self._flagged
+        # By their texts: a rule may reject what another model wrote, which is not among the responses.
+        chosen, rejected = (bool(reasons(side[-1].content)) for side in (pair.chosen, pair.rejected))
         self._pairs += 1
         self._chosen += chosen
         if chosen != rejected:

@@ -294,10 +294,11 @@ class VllmEngine:
 
         Most such adapters are known by their config before they are loaded; this is for those that are not.
         """
-        if self._merging or self._adapter is None or not ("LoRA" in why or "target module" in why):
+        if worker.merging or self._adapter is None or not ("LoRA" in why or "target module" in why):
             return False
+        if not self._merging:
+            self._room.say(f"vLLM cannot serve this adapter ({why}); adapters are merged into the weights from now on")
         self._merging = True
-        self._room.say(f"vLLM cannot serve this adapter ({why}); adapters are merged into the weights from now on")
         self._replace(worker)
         return True
 

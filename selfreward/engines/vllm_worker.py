@@ -25,6 +25,8 @@ class Worker:
     scratch: Path
     """Where it may lay down weights."""
     max_num_seqs: int | None
+    merging: bool
+    """Whether it was started with adapters merged."""
     ready: bool = False
     doing: dict[Key, Generate] = field(default_factory=dict)
     sequences: int = 0
@@ -48,7 +50,7 @@ class Worker:
         child = Child(_CHILD, log, environment)
         scratch = log.parent / f".tmp-weights-{child.pid}"  # a name that a run sweeps away after a crash
         child.send(replace(start, scratch=str(scratch)))
-        return cls(child, scratch, max_num_seqs)
+        return cls(child, scratch, max_num_seqs, start.merge_adapter)
 
     @property
     def half(self) -> int:

@@ -28,6 +28,9 @@ _TWINS = str.maketrans(_CYRILLIC + _GREEK, "ABEKMHOPCTXSIJaeopcyxsijdhqwABEZHIKM
 """Letters that look like Latin ones."""
 _MIXED_WORD = re.compile(rf"(?=\w*[A-Za-z]{{2}})(?=\w*[{_CYRILLIC}{_GREEK}])\w{{4,}}")
 
+_LONGEST_END = 30
+_LONG_RUN, _LONG_WORD = re.compile(r"[\W_]{61,}"), re.compile(r"\w{61,}")
+
 _LABEL = (
     r"(?:(?:final|total|overall|my|your|the|suggested|correct)\s+)*(?:score|rating|grade|verdict|judge?ment|points)"
 )
@@ -111,11 +114,18 @@ REASONS = tuple(_REASONS)
 """All that is looked for."""
 
 
+def _bounded(text: str) -> str:
+    """Without the middle of long runs of blanks and marks, and of long words: patterns would try every part of them."""
+    text = _LONG_RUN.sub(lambda run: run[0][:_LONGEST_END] + run[0][-_LONGEST_END:], text)
+    return _LONG_WORD.sub(lambda word: word[0][:_LONGEST_END] + word[0][-_LONGEST_END:], text)
+
+
 def reasons(text: str) -> tuple[str, ...]:
     """What in the text could steer a judge, by the names in :data:`REASONS`; nothing of most texts.
 
     Words are also looked for behind hidden characters, full-width letters and letters of other alphabets that look
     alike.
     """
+    text = _bounded(text)
     plain = unicodedata.normalize("NFKC", _DROPPED.sub("", text)).translate(_TWINS)
     return tuple(name for name, found in _REASONS.items() if found(text, plain))

@@ -48,4 +48,4 @@ def agreement(scored: Sequence[Scored]) -> float | None:
         return None
     from scipy.stats import kendalltau
 
-    return float(kendalltau(now, before).statistic)
+    return round(float(kendalltau(now, before).statistic), 9)  # equal rankings come out a hair below 1

@@ -134,7 +134,8 @@ def _taken(source: "Grouped[OfPrompt]", ids: Sequence[str]) -> list[OfPrompt]:
 
 def _with_their_records(every: Sequence[Prompt], sources: _Sources, start: int, size: int) -> Iterator[pairing.Part]:
     """Prompts from ``start`` on, ``size`` at a time, with what came of them; read as they are needed."""
-    sources.of(every[:start])
+    for first in range(0, start, size):
+        sources.of(every[first : min(first + size, start)])
     for first in range(start, len(every), size):
         yield sources.of(every[first : first + size])
     sources.close()

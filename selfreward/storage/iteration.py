@@ -175,7 +175,7 @@ class IterationStore:
         changes += [
             f"{what}: its content has changed" for what in key.inputs if entry.inputs.get(what) != key.inputs[what]
         ]
-        if entry.version != key.version:
+        if entry.version != key.version and not entry.finished:  # what is whole is not mixed with anything
             changes.append(f"this version of selfreward does the stage differently ({entry.version} -> {key.version})")
         if changes:
             at = self.manifest.iteration - 1

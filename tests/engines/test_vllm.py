@@ -331,6 +331,10 @@ def test_an_adapter_that_vllm_cannot_load_is_merged(
     assert [child.messages[0].merge_adapter for child in children] == [False, True, True]
     assert len(said) == 1
     assert "LoRA modules not found" in said[0]
+    copies = open_engine(restarts=0, data_parallel_size=2)
+    copies.use(Path("one"))
+    assert len(ask(copies, requests(4), Sampling(max_tokens=4))) == 4
+    assert len(said) == 2, "said once, whichever copy found out first"
 
 
 def test_a_pause_ends_the_processes_and_the_next_ask_starts_others(

@@ -199,6 +199,20 @@ def test_two_items() -> None:
     assert strengths(3, {(0, 2): 1.0, (2, 0): 0.0})[1] is None
 
 
+@pytest.mark.parametrize("count", range(2, 9))
+def test_even_comparisons_are_exact_ties(count: int) -> None:
+    even = {(i, j): 0.5 for i in range(count) for j in range(count) if i != j}
+    assert strengths(count, even) == [0.0] * count
+
+
+def test_only_what_comparisons_connect_is_compared() -> None:
+    won = {(0, 1): 1.0, (1, 0): 0.0, (2, 3): 0.6, (3, 2): 0.4, (3, 4): 0.6, (4, 3): 0.4}
+    found = strengths(5, won)
+    assert found[:2] == [None, None]
+    assert None not in found[2:]
+    assert strengths(4, {(0, 1): 1.0, (1, 0): 0.0, (2, 3): 0.6, (3, 2): 0.4})[2:] == [None, None]
+
+
 @ONE_FIXTURE
 @given(st.lists(st.floats(-2, 2), min_size=2, max_size=8, unique_by=lambda q: round(q, 1)), st.randoms())
 def test_strengths_put_items_in_order_whatever_order_they_came_in(qualities: list[float], random: Any) -> None:
