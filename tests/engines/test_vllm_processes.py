@@ -169,8 +169,7 @@ def judged_by_transformers(config: RunConfig, it: IterationStore, adapter: Path 
 
 def test_a_run_of_two_iterations(make_recipe: Callable[..., Path], tmp_path: Path) -> None:
     engine = {"type": "vllm", "max_num_seqs": 8, "max_model_len": 1024}
-    fast = [f"{stage}.learning_rate=0.02" for stage in ("sft", "dpo")]  # or one model's scores are like another's
-    config = load_config(make_recipe(tmp_path, engine=engine), fast)
+    config = load_config(make_recipe(tmp_path, engine=engine))
     before = set(psutil.Process().children(recursive=True))
     store = run(config)
     assert set(psutil.Process().children(recursive=True)) <= before
@@ -186,9 +185,10 @@ def test_a_run_of_two_iterations(make_recipe: Callable[..., Path], tmp_path: Pat
         assert list(it.stored("pairs", PreferencePair).records())
         adapters = [store.path / f"iter-{n:03d}" / "adapter" for n in range(3)]
         now, served = adapters.pop(t - 1), stored_scores(it)
-        assert judged_by_transformers(config, it, now) == pytest.approx(served, abs=1e-4)
-        for other in (None, *adapters):
-            assert math.dist(judged_by_transformers(config, it, other), served) > 0.05, "another model's scores"
+        same = judged_by_transformers(config, it, now)
+        assert same == pytest.approx(served, abs=1e-4)
+        for other in (None, *adapters):  # the models differ by little, and the engines by much less
+            assert math.dist(judged_by_transformers(config, it, other), served) > 5 * math.dist(same, served)
     log = (store.path / "engine" / "vllm.log").read_text(encoding="utf-8")
     assert log.count("selfreward:") == 0, "LoRA adapters are served as they are"
     finished = [e["stage"] for e in read_events(store.path / "events.jsonl") if e["event"] == "stage_finished"]
