@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from selfreward.diagnosis.gates import GateLimits
 from selfreward.engines import AutoConfig, EngineConfig
 from selfreward.engines.loading import ModelConfig
 from selfreward.errors import ConfigError
@@ -99,6 +100,10 @@ class RunConfig(Frozen):
     """Preference training."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How good the judge is, and whether an iteration improved its model."""
+    stop_if: Annotated[GateLimits, NotInKey] = GateLimits()
+    """Figures of an iteration at which the run stops, with everything kept. `selfreward diagnose` shows all of them."""
+    warn_if: Annotated[GateLimits, NotInKey] = GateLimits()
+    """The same, where the run says so and goes on."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "RunConfig":
@@ -129,6 +134,9 @@ class RunConfig(Frozen):
                 f"pairs.type={self.pairs.type} asks the model before what it thinks of the ranking, and judge.model is "
                 "the same in every iteration; leave judge.model out, or use another rule"
             )
+        for gates in ("stop_if", "warn_if"):
+            if problem := getattr(self, gates).problem(self.evaluation.judge_data is not None, method.compares):
+                raise ValueError(f"{gates}.{problem}")
         for part in ("sft", "dpo"):
             optimiser: OptimiserConfig = getattr(self, part)
             micro = min(optimiser.micro_batch_size, optimiser.batch_size)

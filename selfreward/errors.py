@@ -35,3 +35,7 @@ class StageError(SelfRewardError):
 
 class TrainingError(SelfRewardError):
     """A training step that did not give a model."""
+
+
+class GateError(SelfRewardError):
+    """A figure that reached the limit at which the recipe stops."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -27,12 +27,13 @@ def record_figures(
     judgments: Iterable[Judgment],
     pairs: Iterable[PreferencePair],
     top: float | None = None,
+    wanted: Sequence[type[Family]] = FAMILIES,
 ) -> dict[str, Any]:
-    """Every family's figures. Each stream is read once, in order; of the records only numbers and ids are kept.
+    """The figures of every family that is wanted. Each stream is read once, in order; only numbers and ids are kept.
 
     One prompt's judgments stand together. ``top`` is the highest score of the judge's scale, where it is known.
     """
-    families = [Scores(top) if family is Scores else family() for family in FAMILIES]
+    families = [Scores(top) if family is Scores else family() for family in wanted]
     for prompt in prompts:
         for family in families:
             family.prompt(prompt)

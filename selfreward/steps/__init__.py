@@ -2,6 +2,7 @@
 
 from selfreward.steps.comparing import compare_models, comparison_prompts
 from selfreward.steps.data import judge_responses, write_prompts, write_responses
+from selfreward.steps.gates import check_gates
 from selfreward.steps.heldout import heldout_rows, measure_judge
 from selfreward.steps.iteration import begin_iteration, check_model, finish_iteration
 from selfreward.steps.pairs import Asked, ask_for_rule, build_pairs
@@ -14,6 +15,7 @@ __all__ = [
     "begin_iteration",
     "build_examples",
     "build_pairs",
+    "check_gates",
     "check_model",
     "compare_models",
     "comparison_prompts",

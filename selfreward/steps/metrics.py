@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from selfreward.diagnosis.families import record_figures
-from selfreward.diagnosis.judge import agreement
+from selfreward.diagnosis.gates import After
+from selfreward.diagnosis.judge import Judge, agreement
+from selfreward.diagnosis.lengths import Lengths
 from selfreward.diagnosis.likelihood import training_figures
+from selfreward.diagnosis.scores import Scores
 from selfreward.errors import SelfRewardError, StoreError
 from selfreward.judges.sampled import SampledConfig
 from selfreward.records import Judgment, PreferencePair, Prompt, Record, Response
@@ -47,6 +50,17 @@ def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
     if training is not None:
         found["training"] = training.summary
     return found
+
+
+def figures_after(run: RunStore, it: IterationStore, after: After) -> dict[str, Any]:
+    """The figures that gates look at, of the part of the iteration that was just made; nothing else is read."""
+    if after == "responses":
+        return record_figures((), _records(it, "responses", Response), (), (), wanted=(Lengths,))
+    if after == "pairs":
+        prompts, pairs = _records(it, "prompts", Prompt), _records(it, "pairs", PreferencePair)
+        return record_figures(prompts, (), (), pairs, wanted=(Scores,))
+    judged = _records(it, "judgments", Judgment)
+    return record_figures((), (), judged, (), _highest_score(it), wanted=(Scores, Judge)) | _judge_figures(run, it)
 
 
 def current_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:

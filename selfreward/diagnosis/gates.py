@@ -1,0 +1,89 @@
+"""Gates: figures at which a recipe stops a run, or warns. They are those of `selfreward diagnose`, with own limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from selfreward.diagnosis.families import FAMILIES
+from selfreward.diagnosis.family import Check, Figures
+from selfreward.records import Frozen
+
+After = Literal["responses", "judgments", "pairs"]
+"""The part of an iteration after which a figure is known."""
+Name = Literal[
+    "length_growth", "judge_accuracy_low", "unreadable_share", "tie_share", "top_score_share", "pairs_per_prompt"
+]
+_AFTER: dict[Name, After] = {
+    "length_growth": "responses",
+    "judge_accuracy_low": "judgments",
+    "unreadable_share": "judgments",
+    "tie_share": "judgments",
+    "top_score_share": "judgments",
+    "pairs_per_prompt": "pairs",
+}
+
+
+class GateLimits(Frozen):
+    """A gate trips when its figure reaches the value that is set here; those that are not set are open."""
+
+    length_growth: float | None = Field(default=None, gt=1)
+    """Mean length of responses over that of the iteration before, or more."""
+    judge_accuracy_low: float | None = Field(default=None, ge=0, le=1)
+    """Lower end of the 95% interval of the judge's accuracy on ``evaluation.judge_data``, or less; 0.5 is a coin."""
+    unreadable_share: float | None = Field(default=None, gt=0, le=1)
+    """Share of verdicts that cannot be read, or more."""
+    tie_share: float | None = Field(default=None, gt=0, le=1)
+    """Share of two responses to a prompt with equal scores, or more."""
+    top_score_share: float | None = Field(default=None, gt=0, le=1)
+    """Share of verdicts with the scale's highest score, or more."""
+    pairs_per_prompt: float | None = Field(default=None, gt=0)
+    """Pairs of an iteration over its prompts, or fewer; looked at before training."""
+
+    def set(self) -> tuple[Name, ...]:
+        """Those that are not open."""
+        return tuple(name for name in get_args(Name) if getattr(self, name) is not None)
+
+    def problem(self, judge_is_measured: bool, compares: bool) -> str | None:
+        """What keeps a gate from ever tripping."""
+        if self.judge_accuracy_low is not None and not judge_is_measured:
+            return "judge_accuracy_low: measured on evaluation.judge_data, which is not set; set it, or leave this out"
+        if self.top_score_share is not None and compares:
+            return "top_score_share: a judge that compares has no scale with a highest score; leave this out"
+        return None
+
+    def wants(self, after: After) -> bool:
+        """Whether anything is to be looked at then."""
+        return any(_AFTER[name] == after for name in self.set())
+
+
+@dataclass(frozen=True, slots=True)
+class Tripped:
+    """A gate whose figure reached its limit."""
+
+    name: Name
+    value: float
+    limit: float
+    check: Check
+
+
+def tripped(limits: GateLimits, after: After, now: Figures, before: Figures) -> Iterator[Tripped]:
+    """Gates of one part of an iteration that trip. A figure that cannot be had, for want of data, trips none."""
+    for name in limits.set():
+        if _AFTER[name] != after:
+            continue
+        check, limit = _CHECKS[name], getattr(limits, name)
+        value = check.value(now, before)
+        assert check.limit is not None
+        if isinstance(value, float | int) and _reaches(value, limit, check.limit.kind):
+            yield Tripped(name, value, limit, check)
+
+
+def _reaches(value: float, limit: float, wanted: str) -> bool:
+    return value >= limit if wanted == "at most" else value <= limit
+
+
+_CHECKS = {check.name: check for family in FAMILIES for check in family.checks if check.name in get_args(Name)}
