@@ -100,9 +100,9 @@ class RunConfig(Frozen):
     """Preference training."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How good the judge is, and whether an iteration improved its model."""
-    stop_if: Annotated[GateLimits, NotInKey] = GateLimits()
+    stop_if: GateLimits = GateLimits()
     """Figures of an iteration at which the run stops, with everything kept. `selfreward diagnose` shows all of them."""
-    warn_if: Annotated[GateLimits, NotInKey] = GateLimits()
+    warn_if: GateLimits = GateLimits()
     """The same, where the run says so and goes on."""
 
     @model_validator(mode="after")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
 from selfreward.diagnosis.families import FAMILIES
 from selfreward.diagnosis.family import Check, Figures
-from selfreward.records import Frozen
+from selfreward.records import Frozen, NotInKey
 
 After = Literal["responses", "judgments", "pairs"]
 """The part of an iteration after which a figure is known."""
@@ -30,17 +30,17 @@ _AFTER: dict[Name, After] = {
 class GateLimits(Frozen):
     """A gate trips when its figure reaches the value that is set here; those that are not set are open."""
 
-    length_growth: float | None = Field(default=None, gt=1)
+    length_growth: Annotated[float | None, NotInKey] = Field(default=None, gt=1)
     """Mean length of responses over that of the iteration before, or more."""
-    judge_accuracy_low: float | None = Field(default=None, ge=0, le=1)
+    judge_accuracy_low: Annotated[float | None, NotInKey] = Field(default=None, ge=0, le=1)
     """Lower end of the 95% interval of the judge's accuracy on ``evaluation.judge_data``, or less; 0.5 is a coin."""
-    unreadable_share: float | None = Field(default=None, gt=0, le=1)
+    unreadable_share: Annotated[float | None, NotInKey] = Field(default=None, gt=0, le=1)
     """Share of verdicts that cannot be read, or more."""
-    tie_share: float | None = Field(default=None, gt=0, le=1)
+    tie_share: Annotated[float | None, NotInKey] = Field(default=None, gt=0, le=1)
     """Share of two responses to a prompt with equal scores, or more."""
-    top_score_share: float | None = Field(default=None, gt=0, le=1)
+    top_score_share: Annotated[float | None, NotInKey] = Field(default=None, gt=0, le=1)
     """Share of verdicts with the scale's highest score, or more."""
-    pairs_per_prompt: float | None = Field(default=None, gt=0)
+    pairs_per_prompt: Annotated[float | None, NotInKey] = Field(default=None, gt=0)
     """Pairs of an iteration over its prompts, or fewer; looked at before training."""
 
     def set(self) -> tuple[Name, ...]:
