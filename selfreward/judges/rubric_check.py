@@ -9,8 +9,13 @@ from selfreward.records import Frozen
 from selfreward.resources import names
 from selfreward.templates import Golden, Rubric, load_rubric
 
-INPUTS = ({"prompt", "response"}, {"prompt", "response_a", "response_b"})
-"""What a judge fills in, for one response or for two; a reference answer may come on top."""
+INPUTS = (
+    {"prompt", "response"},
+    {"prompt", "response_a", "response_b"},
+    {"prompt", "judgment_a", "judgment_b"},
+)
+"""What a judge fills in, for one response or for two, with a reference answer on top where there is one; and a
+meta-judge, whose prompt is all that the judge was asked."""
 
 
 def faults(rubric: Rubric) -> list[str]:
