@@ -23,6 +23,7 @@ def faults(rubric: Rubric) -> list[str]:
     front, found = rubric.front, []
     if set(front.inputs) - {"reference"} not in INPUTS:
         known = "prompt and response, or prompt, response_a and response_b, and reference where there is one"
+        known += "; a meta-judge prompt, judgment_a and judgment_b"
         found.append(f"inputs: found {', '.join(front.inputs)}; a judge fills in {known}")
     unread = [score for score in front.scale.scores if rubric.read(rubric.verdict(score)).score != score]
     if unread:
