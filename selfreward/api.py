@@ -56,6 +56,11 @@ class Iteration:
         """Preference pairs; ``prompt``, ``chosen`` and ``rejected`` are TRL's conversational columns."""
         return self._dataset("pairs", PreferencePair)
 
+    @cached_property
+    def judgment_pairs(self) -> Dataset:
+        """Preference pairs of judgments, of a recipe with ``meta_judge``; the same columns."""
+        return self._dataset("judgment_pairs", PreferencePair)
+
     @property
     def adapter(self) -> Path | None:
         """Directory of the PEFT adapter of M_{t+1}; None where no training was asked for."""

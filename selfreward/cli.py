@@ -3,8 +3,9 @@
 import os
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -14,10 +15,10 @@ from selfreward.errors import SelfRewardError
 
 if TYPE_CHECKING:
     from selfreward.config import RunConfig
-    from selfreward.query import PairSort
     from selfreward.storage.run import RunStore
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+T = TypeVar("T", bound=str)
 
 app = typer.Typer(
     help="Self-rewarding alignment: a model writes prompts, answers them, judges its answers and trains on them.",
@@ -153,30 +154,30 @@ def pairs(
         typer.Option("--ascending/--descending", help="Direction; numbers begin with the highest otherwise."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Print at most so many.")] = None,
+    of: Annotated[str, typer.Option(help="responses, or judgments where the recipe has meta_judge.")] = "responses",
     as_json: AsJson = False,
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """The preference pairs of an iteration."""
-    from selfreward.query import list_pairs
+    from selfreward.query import PAIR_SORTS, PAIRS_OF, list_pairs
     from selfreward.storage.run import RunStore
     from selfreward.terminal import render, report
 
     store = RunStore(find_run(run, runs_dir))
-    rows = list_pairs(store, iteration, _pair_sort(sort), ascending, limit)
+    kind = _one_of(PAIRS_OF, of, "--of")
+    rows = list_pairs(store, iteration, _one_of(PAIR_SORTS, sort, "--sort"), ascending, limit, kind)
     if as_json:
         print(render.json_text(rows))
     else:
         render.console().print(render.pairs(rows))
-        say(f"{report.pair_yield(store, iteration)}; `selfreward show {run} ID` explains one")
+        say(f"{report.pair_yield(store, iteration, kind)}; `selfreward show {run} ID` explains one")
 
 
-def _pair_sort(name: str) -> "PairSort":
-    from selfreward.query import PAIR_SORTS
-
-    for known in PAIR_SORTS:
-        if name == known:
-            return known
-    raise typer.BadParameter(f"--sort {name}: expected one of {', '.join(PAIR_SORTS)}")
+def _one_of(known: Collection[T], name: str, option: str) -> "T":
+    for one in known:
+        if name == one:
+            return one
+    raise typer.BadParameter(f"{option} {name}: expected one of {', '.join(map(str, known))}")
 
 
 @app.command()

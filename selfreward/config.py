@@ -16,6 +16,7 @@ from selfreward.engines.loading import ModelConfig
 from selfreward.errors import ConfigError
 from selfreward.judges import JudgeConfig
 from selfreward.judges.sampled import SampledConfig
+from selfreward.meta_judge.settings import MetaJudgeConfig
 from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
 from selfreward.objectives.sft import SFTConfig
@@ -31,7 +32,7 @@ _PATHS = (
 )
 """Settings that name files, relative to the recipe they stand in."""
 _NAMES_OR_PATHS = (
-    *("judge.rubric", "prompts.template", "model", "model.name"),
+    *("judge.rubric", "meta_judge.rubric", "prompts.template", "model", "model.name"),
     *("prompts.model", "prompts.model.name", "judge.model", "judge.model.name"),
     *("prompts.model.engine.tokenizer", "judge.model.engine.tokenizer"),
 )
@@ -94,6 +95,8 @@ class RunConfig(Frozen):
     """Candidate responses."""
     judge: JudgeConfig = JudgeConfig()
     """LLM-as-a-Judge."""
+    meta_judge: MetaJudgeConfig | None = None
+    """LLM-as-a-Meta-Judge."""
     pairs: PairRuleConfig = Field(default_factory=BestWorstConfig)
     """Preference pairs."""
     dpo: DPOConfig = DPOConfig()
@@ -122,7 +125,8 @@ class RunConfig(Frozen):
                 f"engine.type={self.engine.type} answers as one fixed model and cannot become M1, M2, …: give it to "
                 "prompts.model.engine or judge.model.engine, and the policy an engine of its own"
             )
-        if problem := self.pairs.problem(self.iterations):
+        of_judgments = self.meta_judge.problem(self.judge) if self.meta_judge is not None else None
+        if problem := self.pairs.problem(self.iterations) or of_judgments:
             raise ValueError(problem)
         if self.pairs.asks == "initial" and method.compares:
             raise ValueError(

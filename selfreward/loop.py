@@ -59,7 +59,10 @@ def supervised_fine_tuning(s: Session) -> Policy:
 
 
 def self_reward(s: Session, t: int, policy: Policy) -> Policy:
-    """Iteration t: M_t writes prompts, answers each N times, judges its answers, and is trained on the pairs."""
+    """Iteration t: M_t writes prompts, answers each N times, judges its answers, and is trained on the pairs.
+
+    Where the recipe says so it judges its judgments too (Meta-Rewarding), which gives pairs of them.
+    """
     it = steps.begin_iteration(s, t)
     prompts = steps.write_prompts(s, it, policy)
     responses = steps.write_responses(s, it, policy, prompts)
@@ -67,10 +70,12 @@ def self_reward(s: Session, t: int, policy: Policy) -> Policy:
     judgments = steps.judge_responses(s, it, policy, prompts, responses)
     steps.measure_judge(s, it, policy)
     steps.check_gates(s, it, "judgments")
+    comparisons = steps.compare_judgments(s, it, policy, prompts, responses, judgments)
     asked = steps.ask_for_rule(s, it, policy, prompts, responses)
     pairs = steps.build_pairs(s, it, prompts, responses, judgments, asked)
     steps.check_gates(s, it, "pairs")
-    trained = steps.train_dpo(s, it, policy, pairs)
+    judgment_pairs = steps.build_judgment_pairs(s, it, prompts, responses, judgments, comparisons, pairs)
+    trained = steps.train_dpo(s, it, policy, pairs, judgment_pairs)
     steps.compare_models(s, it, policy, trained)
     steps.finish_iteration(s, it)
     return trained

@@ -3,26 +3,22 @@
 Tokens are estimated from characters, typical lengths from the seeds; maxima follow from the recipe.
 """
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from selfreward import steps
-from selfreward.builtin_model import BUILTIN_NAME, DIRECTORY_NAME, cache_root
 from selfreward.config import RunConfig
-from selfreward.engines.loading import ModelConfig
 from selfreward.errors import ConfigError
 from selfreward.judges.pairwise import PairwiseConfig
 from selfreward.judges.sampled import SampledConfig
-from selfreward.models import resolve_model
-from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
+from selfreward.model_size import adapter_bytes, root_model
+from selfreward.objectives.optimiser import OptimiserConfig
 from selfreward.records import EFTSeed, Frozen, IFTSeed
 from selfreward.seeding.prompt_file import read_prompts
 from selfreward.storage.run import RUN, RunStore
-from selfreward.templates import load_prompt_template
+from selfreward.templates import Rubric, load_prompt_template
 
 _CHARACTERS_A_TOKEN = 4
 _BYTES_A_TOKEN = 6
@@ -81,8 +77,8 @@ def make_plan(config: RunConfig) -> Plan:
         SelfRewardError: something that would stop the run.
     """
     ift, eft = steps.read_seeds(config)
-    where, model = _model(config.model)
-    adapter = _adapter_bytes(model, config.lora)
+    where, model = root_model(config.model)
+    adapter = adapter_bytes(model, config.lora)
     return Plan(
         name=config.run_dir.name,
         path=str(config.run_dir),
@@ -143,17 +139,43 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
     )
     pairs = config.pairs.most_pairs(count, config.responses.n)
     pair_bytes = pairs * 2 * config.responses.max_tokens * _BYTES_A_TOKEN
-    trained = pairs * 2 * (prompt + answer)
+    compared, judgment_pairs, judgment_tokens = _meta_judging(config, eft, pairs, prompt + answer)
+    of_judgments = sum(stage.rows for stage in judgment_pairs)
+    trained = pairs * 2 * (prompt + answer) + judgment_tokens
     return [
         prompts,
         responses,
         _judging("judgments", config, eft, candidates, prompt + answer),
-        *_asked(config, eft, responses, prompt + answer),
+        *compared,
         *_measuring(config, eft),
+        *_asked(config, eft, responses, prompt + answer),
         StagePlan(stage="pairs", rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
-        _training("adapter", config.dpo, pairs, pairs, trained, adapter),
+        *judgment_pairs,
+        _training("adapter", config.dpo, pairs + of_judgments, pairs + of_judgments, trained, adapter),
         *_comparing(config, eft, answer),
     ]
+
+
+def _meta_judging(
+    config: RunConfig, eft: list[EFTSeed], pairs: int, material: int
+) -> tuple[list[StagePlan], list[StagePlan], int]:
+    """Comparing every two judgments of a response of each prompt in both orders, pairs of them, and those pairs' tokens
+    in training; nothing where it is off."""
+    meta, method = config.meta_judge, config.judge.method
+    if meta is None or not isinstance(method, SampledConfig):
+        return [], [], 0
+    asked = config.prompts.count * method.samples * (method.samples - 1)
+    judgment = _judgment_tokens(method, eft)
+    task = _tokens(config.judge.load_rubric().body) + material
+    compared = _verdicts("judgment_comparisons", meta.verdict, meta.load_rubric(), eft, asked, task + 2 * judgment)
+    kept = min(config.prompts.count, meta.most_pairs(pairs))
+    made = StagePlan(
+        stage="judgment_pairs",
+        rows=kept,
+        most_rows=kept,
+        most_bytes=kept * 2 * (task + method.max_tokens) * _BYTES_A_TOKEN,
+    )
+    return [compared], [made], kept * 2 * (task + judgment)
 
 
 def _asked(config: RunConfig, eft: list[EFTSeed], responses: StagePlan, material: int) -> list[StagePlan]:
@@ -202,8 +224,13 @@ def _comparing(config: RunConfig, eft: list[EFTSeed], answer: int) -> list[Stage
 
 
 def _judging(stage: str, config: RunConfig, eft: list[EFTSeed], candidates: int, material: int) -> StagePlan:
-    method = config.judge.method
-    read = candidates * (_tokens(config.judge.load_rubric().body) + material)
+    return _verdicts(stage, config.judge.method, config.judge.load_rubric(), eft, candidates, material)
+
+
+def _verdicts(
+    stage: str, method: Frozen, rubric: Rubric, eft: list[EFTSeed], candidates: int, material: int
+) -> StagePlan:
+    read = candidates * (_tokens(rubric.body) + material)
     if not isinstance(method, SampledConfig):
         return StagePlan(
             stage=stage, rows=candidates, most_rows=candidates, tokens_read=read, most_bytes=candidates * 200
@@ -215,10 +242,14 @@ def _judging(stage: str, config: RunConfig, eft: list[EFTSeed], candidates: int,
         rows=rows,
         most_rows=rows,
         tokens_read=read,
-        tokens_written=rows * min(method.max_tokens, _typical([seed.rationale for seed in eft])),
+        tokens_written=rows * _judgment_tokens(method, eft),
         most_tokens_written=most,
         most_bytes=most * _BYTES_A_TOKEN,
     )
+
+
+def _judgment_tokens(method: SampledConfig, eft: list[EFTSeed]) -> int:
+    return min(method.max_tokens, _typical([seed.rationale for seed in eft]))
 
 
 def _training(
@@ -241,42 +272,6 @@ def _check_prompt_file(path: Path, config: RunConfig) -> None:
             f"{path}: {rows} prompts are too few for {config.iterations} iterations "
             f"of prompts.count={config.prompts.count}: add prompts, lower prompts.count, or ask for less with -n"
         )
-
-
-def _model(model: ModelConfig) -> tuple[str, dict[str, Any] | None]:
-    """Where the model comes from, and its own config if that is on this machine."""
-    if model.name == BUILTIN_NAME:
-        directory = cache_root() / "models" / DIRECTORY_NAME
-        where = f"{model.name} ({'in the cache' if directory.exists() else 'converted when the run starts'})"
-    elif model.name.startswith("builtin:") or Path(model.name).expanduser().exists() or model.name[0] in "/.~":
-        directory = Path(resolve_model(model.name, model.revision).path)
-        where = f"{model.name} (a directory)"
-    else:
-        from huggingface_hub import try_to_load_from_cache
-
-        cached = try_to_load_from_cache(model.name, "config.json", revision=model.revision)
-        directory = Path(cached).parent if isinstance(cached, str) else Path()
-        where = f"{model.name} (from the Hub{', in its cache' if isinstance(cached, str) else ''})"
-    try:
-        found: dict[str, Any] = json.loads((directory / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return where, None
-    return where, found
-
-
-def _adapter_bytes(model: dict[str, Any] | None, lora: LoraConfig) -> int | None:
-    """Size of an adapter on all linear layers of a Llama-like model, in float32."""
-    if model is None:
-        return None
-    try:
-        hidden, inner, layers = model["hidden_size"], model["intermediate_size"], model["num_hidden_layers"]
-        heads = model["num_attention_heads"]
-        head = model.get("head_dim") or hidden // heads
-        keys = head * (model.get("num_key_value_heads") or heads)
-    except (KeyError, TypeError):  # another architecture
-        return None
-    attention = 2 * (hidden + head * heads) + 2 * (hidden + keys)
-    return int(4 * lora.r * layers * (attention + 3 * (hidden + inner)))
 
 
 def _finished(path: Path) -> Iterator[str]:

@@ -28,18 +28,22 @@ from selfreward.storage.iteration import IterationStore, Stored
 from selfreward.storage.run import RunStore
 
 R = TypeVar("R", bound=Record)
+PairsOf = Literal["responses", "judgments"]
+"""What is chosen and rejected."""
 Kind = Literal["pair", "prompt", "response", "judgment", "seed"]
 PairSort = Literal["margin", "chosen_score", "rejected_score", "length", "length_difference", "prompt", "order"]
 PAIR_SORTS: tuple[PairSort, ...] = get_args(PairSort)
 
 _TABLES: tuple[tuple[str, Kind, type[Record]], ...] = (
     ("pairs", "pair", PreferencePair),
+    ("judgment_pairs", "pair", PreferencePair),
     ("prompts", "prompt", Prompt),
     ("responses", "response", Response),
     ("judgments", "judgment", Judgment),
     ("initial_responses", "response", Response),
     ("initial_judgments", "judgment", Judgment),
     ("previous_judgments", "judgment", Judgment),
+    ("judgment_comparisons", "judgment", Judgment),
     ("seeds_ift", "seed", IFTSeed),
     ("seeds_eft", "seed", EFTSeed),
 )
@@ -58,6 +62,8 @@ _PAIR_ORDER: dict[PairSort, tuple[str, bool]] = {
     "order": ("filename, file_row_number", True),
 }
 """What each sort means in SQL, and whether it is ascending unless the user says otherwise."""
+PAIRS_OF: tuple[PairsOf, ...] = get_args(PairsOf)
+PAIR_STAGES: dict[PairsOf, str] = {"responses": "pairs", "judgments": "judgment_pairs"}
 _MOST_NAMED = 5
 
 
@@ -109,12 +115,17 @@ class Found(Frozen):
 
 
 def list_pairs(
-    run: RunStore, t: int, sort: PairSort = "margin", ascending: bool | None = None, limit: int | None = None
+    run: RunStore,
+    t: int,
+    sort: PairSort = "margin",
+    ascending: bool | None = None,
+    limit: int | None = None,
+    of: PairsOf = "responses",
 ) -> list[PairRow]:
     """Pairs of an iteration, those of a stage under way included; the default direction is the sort's own.
 
     Raises:
-        StoreError: the iteration has no pairs.
+        StoreError: the iteration has no such pairs.
     """
     it = run.iteration(t)
     if t == 0:
@@ -122,7 +133,7 @@ def list_pairs(
     expression, naturally_ascending = _PAIR_ORDER[sort]
     direction = "ASC" if (naturally_ascending if ascending is None else ascending) else "DESC"
     order = ", ".join(f"{part} {direction}" for part in expression.split(", "))
-    files = it.stored("pairs", PreferencePair).paths()
+    files = it.stored(PAIR_STAGES[of], PreferencePair).paths()
     rows = select(f"{_PAIR_ROWS} ORDER BY {order}, id LIMIT $most", files, most=limit)
     return [PairRow.model_validate(row) for row in rows]
 

@@ -134,8 +134,11 @@ class Rubric(Template[RubricFrontMatter]):
 
     @property
     def response_inputs(self) -> tuple[str, ...]:
-        """Its placeholders for what is judged: one response, or the two that it compares."""
-        return ("response_a", "response_b") if "response_a" in self.front.inputs else ("response",)
+        """Its placeholders for what is judged: one response, or the two responses or judgments that it compares."""
+        for two in (("response_a", "response_b"), ("judgment_a", "judgment_b")):
+            if two[0] in self.front.inputs:
+                return two
+        return ("response",)
 
     @property
     def needs_reference(self) -> bool:
@@ -198,6 +201,11 @@ def load_prompt_template(name: str) -> PromptTemplate:
 def load_rubric(name: str) -> Rubric:
     """A rubric of ``prompts/judge/``, or of a file that ``name`` gives the path of."""
     return Rubric(*_parts("judge", name, RubricFrontMatter))
+
+
+def load_meta_rubric(name: str) -> Rubric:
+    """A rubric of ``prompts/meta_judge/``, or of a file that ``name`` gives the path of."""
+    return Rubric(*_parts("meta_judge", name, RubricFrontMatter))
 
 
 def _parts(kind: str, name: str, front_type: type[F]) -> tuple[Path, F, str, str]:

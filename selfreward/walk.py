@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from selfreward.errors import StoreError
 from selfreward.judges.injection import reasons
+from selfreward.meta_judge.ranking import best_and_worst
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.scored import Beside, all_usable, usable_responses
 from selfreward.query import Found, Kind, fetch, find_item, select
@@ -67,6 +68,17 @@ class Decision(Frozen):
     """Between the best and the worst usable score."""
 
 
+class JudgmentsCompared(Frozen):
+    """What the meta-judge made of the judgments of the prompt's most contested response."""
+
+    response_id: str
+    comparisons: tuple[Judgment, ...]
+    """Their ids are those of judgments; the score is the first one's chance to be better."""
+    pair: PreferencePair | None
+    reason: str | None = None
+    """Why there is no pair, as far as this prompt alone says it."""
+
+
 class PromptWalk(Frozen):
     """A prompt and everything that came of it. ``item`` is the record that was asked about."""
 
@@ -81,6 +93,8 @@ class PromptWalk(Frozen):
     """The one that was asked about, else the prompt's widest."""
     further_pairs: tuple[str, ...] = ()
     """Ids of the prompt's other pairs, where the rule makes several."""
+    judgments_compared: JudgmentsCompared | None = None
+    """Where the recipe has the judgments judged, and there were some to compare."""
 
 
 class SeedWalk(Frozen):
@@ -145,6 +159,23 @@ def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str
         decision=_decision(it, responses, judgments, beside, pair, rule),
         pair=pair,
         further_pairs=tuple(p.id for p in pairs if p is not pair),
+        judgments_compared=_judgments_compared(it, prompt_id, judgments),
+    )
+
+
+def _judgments_compared(it: IterationStore, prompt_id: str, judgments: list[Judgment]) -> JudgmentsCompared | None:
+    comparisons = _of_prompt(it, "judgment_comparisons", Judgment, prompt_id)
+    if not comparisons:
+        return None
+    pair = next(iter(_of_prompt(it, "judgment_pairs", PreferencePair, prompt_id)), None)
+    compared = {id for comparison in comparisons for id in comparison.response_ids}
+    own = [judgment for judgment in judgments if judgment.id in compared]
+    found = best_and_worst(own, comparisons) if pair is None else None
+    return JudgmentsCompared(
+        response_id=own[0].response_ids[0],
+        comparisons=tuple(comparisons),
+        pair=pair,
+        reason=found if isinstance(found, str) else None,
     )
 
 

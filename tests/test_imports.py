@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("resources", "builtin_model", "models", "placeholders", "readings", "templates", "engines", "reasoning"),
         *("rouge", "languages"),
     ),
-    ("judges", "pair_rules", "objectives", "seeding", "evaluation", "diagnosis"),
+    ("judges", "meta_judge", "pair_rules", "objectives", "seeding", "evaluation", "diagnosis"),
     ("stages",),
     ("config", "storage", "progress"),
     (
@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "walk",
         "diagnose",
         "plan",
+        "model_size",
         "api",
         "doctor",
         "init",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from word_rubrics import word_soup_recipe
 
 from selfreward.config import load_config
 from selfreward.loop import run
@@ -23,7 +24,21 @@ _WRITES_BETWEEN_KILLS = 4
 
 
 def test_killed_at_many_places(make_recipe: Callable[..., Path], tmp_path: Path) -> None:
-    recipe = make_recipe(tmp_path)
+    stages_killed_in = _whole_and_killed(make_recipe(tmp_path), tmp_path)
+    assert {"prompts", "responses", "judgments", "pairs", "adapter"} <= set(stages_killed_in)
+
+
+def test_killed_while_it_judges_its_judgments(make_recipe: Callable[..., Path], tmp_path: Path) -> None:
+    stages_killed_in = _whole_and_killed(word_soup_recipe(make_recipe, tmp_path), tmp_path)
+    assert {"judgments", "judgment_comparisons", "adapter"} <= set(stages_killed_in)
+    for t in (1, 2):
+        found = RunStore(tmp_path / "runs" / "killed").iteration(t).manifest.stages
+        assert found["judgment_pairs"].rows
+        assert found["adapter"].counts["rows"] == found["pairs"].rows + found["judgment_pairs"].rows
+
+
+def _whole_and_killed(recipe: Path, tmp_path: Path) -> list[str]:
+    """Runs the recipe once in peace and once with many deaths; gives the stages it died in."""
     whole = run(load_config(recipe, name="whole"))
     killed_dir = tmp_path / "runs" / "killed"
     stages_killed_in: list[str] = []
@@ -41,9 +56,9 @@ def test_killed_at_many_places(make_recipe: Callable[..., Path], tmp_path: Path)
         writes = writes + _WRITES_BETWEEN_KILLS if files == files_before else _WRITES_BETWEEN_KILLS
     assert status == 0
     assert len(stages_killed_in) >= 20
-    assert {"prompts", "responses", "judgments", "pairs", "adapter"} <= set(stages_killed_in)
     assert verify(killed_dir) == []
     assert _digests(RunStore(killed_dir)) == _digests(whole)
+    return stages_killed_in
 
 
 def _run_and_die(recipe: Path, writes: int) -> int:

@@ -9,7 +9,7 @@ import pytest
 from selfreward.config import RunConfig, load_config
 from selfreward.errors import ConfigError, ModelError, SeedError, TemplateError
 from selfreward.plan import Plan, StagePlan, make_plan
-from selfreward.resources import find
+from selfreward.resources import find, names
 from selfreward.storage.run import RunStore
 
 
@@ -113,6 +113,32 @@ def test_eft_seeds_do_not_show_aspects(tmp_path: Path) -> None:
         make_plan(demo(tmp_path, sampled, "judge.rubric=aspects_5pt"))
     assert stage(make_plan(demo(tmp_path, sampled, "judge.rubric=aspects_5pt", "seeds.eft=null")), "judgments").rows
     assert stage(make_plan(demo(tmp_path, sampled, "judge.rubric=faults_5pt_json")), "judgments").rows
+
+
+@pytest.mark.parametrize("name", names("recipes"))
+def test_every_recipe_can_be_planned(tmp_path: Path, name: str) -> None:
+    config = load_config(find("recipes", name), [f"runs_dir={tmp_path}"])
+    assert stage(make_plan(config), "pairs").rows
+
+
+def test_judging_the_judgments_is_planned(tmp_path: Path) -> None:
+    sampled = "judge.method={type: sampled, samples: 3, max_tokens: 100}"
+    without = make_plan(demo(tmp_path, sampled))
+    plan = make_plan(demo(tmp_path, sampled, "meta_judge={max_share: 0.2, verdict: {max_tokens: 50, retries: 0}}"))
+    comparisons = stage(plan, "judgment_comparisons")
+    assert comparisons.rows == 20 * 3 * 2
+    assert comparisons.most_tokens_written == 20 * 3 * 2 * 50
+    assert comparisons.tokens_read > stage(plan, "judgments").tokens_read
+    assert stage(plan, "judgment_pairs").most_rows == 5  # a fifth of 25
+    assert stage(plan, "adapter").training_steps > stage(without, "adapter").training_steps
+    assert stage(plan, "adapter").tokens_read > stage(without, "adapter").tokens_read
+    assert [s.stage for s in plan.self_reward if s not in without.self_reward] == [
+        "judgment_comparisons",
+        "judgment_pairs",
+        "adapter",
+    ]
+    read = make_plan(demo(tmp_path, sampled, "meta_judge={verdict: expected}"))
+    assert stage(read, "judgment_comparisons").tokens_written == 0
 
 
 def test_what_would_stop_the_run_is_found(tmp_path: Path) -> None:

@@ -55,20 +55,29 @@ def test_special_settings_exist(script: ModuleType) -> None:
         ("sampled", "vllm", "consistent"),
     ],
 )
-def test_keys_hold_what_the_page_says(script: ModuleType, method: str, engine: str, rule: str) -> None:
-    data = {
+@pytest.mark.parametrize("meta_judge", [None, "sampled", "expected"])
+def test_keys_hold_what_the_page_says(
+    script: ModuleType, method: str, engine: str, rule: str, meta_judge: str | None
+) -> None:
+    if meta_judge and method != "sampled":
+        pytest.skip("only written judgments are compared")
+    data: dict[str, Any] = {
         "model": "some/model",
         "seeds": SEEDS,
         "evaluation": {"judge_data": SEEDS["eft"], "prompts": str(ROOT / "pyproject.toml")},  # any lines will do
         "judge": {"method": {"type": method}},
         "pairs": {"type": rule},
     }
+    if meta_judge:
+        data["meta_judge"] = {"verdict": meta_judge}
     config = make_config(data, {"engine.type": engine}, "test")
     held = {path for key in _keys_of_a_run(config) for path in _dotted(key)}
     chosen = {f"judge.method.{name}" for name in type(config.judge.method).model_fields}
     chosen |= {f"pairs.{name}" for name in type(config.pairs).model_fields}
     chosen |= {f"engine.{name}" for name in type(config.engine).model_fields}
-    several = ("judge.method.", "pairs.", "engine.")
+    several = ("judge.method.", "meta_judge.verdict.", "pairs.", "engine.", *([] if meta_judge else ["meta_judge."]))
+    if config.meta_judge is not None:
+        chosen |= {f"meta_judge.verdict.{name}" for name in type(config.meta_judge.verdict).model_fields}
     said = {
         path
         for path, field in script.settings()
@@ -92,11 +101,14 @@ def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
     steps.write_prompts(session, iteration, policy)
     steps.write_responses(session, iteration, policy, stored)
     steps.judge_responses(session, iteration, policy, stored, stored)
+    iteration.inherited_without.return_value = False
+    compared = steps.compare_judgments(session, iteration, policy, stored, stored, stored)
     iteration.manifest.finished = iteration.stage.return_value.finished = False
     steps.measure_judge(session, iteration, policy)
     asked = steps.ask_for_rule(session, iteration, policy, stored, stored)
     steps.build_pairs(session, iteration, stored, stored, stored, asked)
-    steps.train_dpo(session, iteration, policy, stored)
+    made = steps.build_judgment_pairs(session, iteration, stored, stored, stored, compared, stored)
+    steps.train_dpo(session, iteration, policy, stored, made)
     steps.compare_models(session, iteration, policy, policy)
     yield from (call.args[1].key.settings for call in session.run_stage.call_args_list)
     yield from (call.args[2].settings for call in session.run_training.call_args_list)

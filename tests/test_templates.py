@@ -1,5 +1,6 @@
 """The words sent to models: every file loads, and no value can act as template."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from selfreward.judges import JudgeConfig
 from selfreward.judges.rubric_check import faults
 from selfreward.placeholders import fill
 from selfreward.resources import names
-from selfreward.templates import load_prompt_template, load_rubric
+from selfreward.templates import Rubric, load_meta_rubric, load_prompt_template, load_rubric
 
 RUBRICS = [n.removeprefix("judge/") for n in names("prompts") if n.startswith("judge/")]
+META = [n.removeprefix("meta_judge/") for n in names("prompts") if n.startswith("meta_judge/")]
 WRITERS = [n.removeprefix("prompt_generation/") for n in names("prompts") if n.startswith("prompt_generation/")]
+KINDS = {"judge": RUBRICS, "meta_judge": META, "prompt_generation": WRITERS}
 GOOD_RUBRIC = load_rubric("additive_5pt").path.read_text(encoding="utf-8")
 GOOD_WRITER = load_prompt_template("self_instruct").path.read_text(encoding="utf-8")
 
@@ -29,14 +32,14 @@ def rubric_file(directory: Path, *changes: tuple[str, str], text: str = GOOD_RUB
 
 
 def test_there_is_no_file_that_nothing_loads() -> None:
-    assert sorted(names("prompts")) == sorted(
-        [*(f"judge/{n}" for n in RUBRICS), *(f"prompt_generation/{n}" for n in WRITERS)]
-    )
+    assert sorted(names("prompts")) == sorted([*(f"{kind}/{n}" for kind, found in KINDS.items() for n in found)])
 
 
-@pytest.mark.parametrize("name", RUBRICS)
-def test_every_rubrics_golden_reply_is_read(name: str) -> None:
-    rubric = load_rubric(name.removesuffix(".md"))
+@pytest.mark.parametrize(
+    ("load", "name"), [*((load_rubric, name) for name in RUBRICS), *((load_meta_rubric, name) for name in META)]
+)
+def test_every_rubrics_golden_reply_is_read(load: Callable[[str], Rubric], name: str) -> None:
+    rubric = load(name.removesuffix(".md"))
     front = rubric.front
     assert front.name == rubric.path.stem
     assert faults(rubric) == []

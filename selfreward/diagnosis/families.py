@@ -13,11 +13,15 @@ from selfreward.diagnosis.family import Family, Figures, Finding, look
 from selfreward.diagnosis.judge import Judge
 from selfreward.diagnosis.lengths import Lengths
 from selfreward.diagnosis.likelihood import Likelihood
+from selfreward.diagnosis.meta_judge import MetaJudge
 from selfreward.diagnosis.order import Order
 from selfreward.diagnosis.scores import Scores
 from selfreward.records import Judgment, PreferencePair, Prompt, Response
 
-FAMILIES: tuple[type[Family], ...] = (Lengths, Scores, Judge, Attacks, Order, Contrast, Likelihood, Diversity)
+FAMILIES: tuple[type[Family], ...] = (
+    *(Lengths, Scores, Judge, Attacks, Order, MetaJudge),
+    *(Contrast, Likelihood, Diversity),
+)
 """In the order in which they are shown."""
 
 

@@ -53,6 +53,10 @@ FLIPS = 0.5
 """Share of comparisons whose verdict flips with the order. GPT-4 keeps its verdict in 65%, GPT-3.5 in 46%
 (Zheng et al. 2023, arXiv 2306.05685, table 2). Above a half, places decide more than responses."""
 
+HIGHER_SCORE_WINS = 0.7
+"""Of two judgments with different scores, how often the higher one wins. In Meta-Rewarding the meta-judge prefers the
+higher score, and the judge's scores move towards the top (Wu et al. 2024, arXiv 2407.19594). A rule of thumb."""
+
 SIMILARITY = 0.7
 """Mean ROUGE-L F1 of chosen and rejected, in tokens. Self-Instruct takes prompts above 0.7 for the same (Wang et al.
 2022, arXiv 2212.10560); pairs that differ so little also make DPO lower both (Pal et al. 2024, arXiv 2402.13228)."""

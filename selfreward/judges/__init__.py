@@ -48,7 +48,8 @@ class JudgeConfig(Frozen):
         rubric = load_rubric(self.rubric or self.method.usual_rubric)
         if wrong := faults(rubric):
             raise TemplateError("\n".join(wrong))
-        if self.method.compares != (len(rubric.response_inputs) == 2):
+        asks_about = ("response_a", "response_b") if self.method.compares else ("response",)
+        if rubric.response_inputs != asks_about:
             shown = "two responses" if self.method.compares else "one response"
             raise ConfigError(
                 f"judge.method.type={self.method.type} shows the judge {shown}, and {rubric.path} does not ask about "

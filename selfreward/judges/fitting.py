@@ -4,6 +4,7 @@ from selfreward.engines import ResolvedEngine
 from selfreward.engines.chat import Chat
 from selfreward.errors import EngineError
 from selfreward.judges import JudgeConfig, build_judge
+from selfreward.judges.protocol import Judge, Reader
 
 
 def check_fits(
@@ -14,12 +15,19 @@ def check_fits(
     Raises:
         EngineError: the engine lacks something, or the rubric's scores are no tokens of its model.
     """
-    judge = build_judge(config, tags)
+    asks = ("judge.method.type", config.method.type)
+    check_can(build_judge(config, tags), asks, engine, setting, chat)
+
+
+def check_can(
+    judge: Judge | Reader, asks: tuple[str, str], engine: ResolvedEngine, setting: str, chat: Chat | None
+) -> None:
+    """The same of any way to ask for a verdict: ``asks`` is the setting that chooses it, and its value."""
     lacking = sorted(judge.needs - engine.capabilities())
     if lacking:
         raise EngineError(
-            f"judge.method.type={config.method.type} needs an engine with {', '.join(lacking)}, which "
-            f"{setting}.type={engine.type} has not; use judge.method.type=sampled, or another engine"
+            f"{'='.join(asks)} needs an engine with {', '.join(lacking)}, which "
+            f"{setting}.type={engine.type} has not; use {asks[0]}=sampled, or another engine"
         )
     if chat is not None:
         judge.check(chat)

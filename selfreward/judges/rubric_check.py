@@ -9,8 +9,13 @@ from selfreward.records import Frozen
 from selfreward.resources import names
 from selfreward.templates import Golden, Rubric, load_rubric
 
-INPUTS = ({"prompt", "response"}, {"prompt", "response_a", "response_b"})
-"""What a judge fills in, for one response or for two; a reference answer may come on top."""
+INPUTS = (
+    {"prompt", "response"},
+    {"prompt", "response_a", "response_b"},
+    {"prompt", "judgment_a", "judgment_b"},
+)
+"""What a judge fills in, for one response or for two, with a reference answer on top where there is one; and a
+meta-judge, whose prompt is all that the judge was asked."""
 
 
 def faults(rubric: Rubric) -> list[str]:
@@ -18,6 +23,7 @@ def faults(rubric: Rubric) -> list[str]:
     front, found = rubric.front, []
     if set(front.inputs) - {"reference"} not in INPUTS:
         known = "prompt and response, or prompt, response_a and response_b, and reference where there is one"
+        known += "; a meta-judge prompt, judgment_a and judgment_b"
         found.append(f"inputs: found {', '.join(front.inputs)}; a judge fills in {known}")
     unread = [score for score in front.scale.scores if rubric.read(rubric.verdict(score)).score != score]
     if unread:

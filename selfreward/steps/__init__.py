@@ -5,6 +5,7 @@ from selfreward.steps.data import judge_responses, write_prompts, write_response
 from selfreward.steps.gates import check_gates
 from selfreward.steps.heldout import heldout_rows, measure_judge
 from selfreward.steps.iteration import begin_iteration, check_model, finish_iteration
+from selfreward.steps.judgments import build_judgment_pairs, compare_judgments
 from selfreward.steps.pairs import Asked, ask_for_rule, build_pairs
 from selfreward.steps.seeds import build_examples, read_seeds, seed_notices, store_seeds
 from selfreward.steps.training import skip_sft, train_dpo, train_sft
@@ -14,9 +15,11 @@ __all__ = [
     "ask_for_rule",
     "begin_iteration",
     "build_examples",
+    "build_judgment_pairs",
     "build_pairs",
     "check_gates",
     "check_model",
+    "compare_judgments",
     "compare_models",
     "comparison_prompts",
     "finish_iteration",

@@ -5,10 +5,10 @@ from typing import Any
 
 from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError, StoreError
-from selfreward.judges.fitting import check_fits
+from selfreward.judges.fitting import check_can, check_fits
 from selfreward.session import Session
 from selfreward.steps.comparing import comparing_judge
-from selfreward.steps.keys import made_from
+from selfreward.steps.keys import made_from, meta_rubric_inputs
 from selfreward.steps.metrics import VERSION, iteration_metrics
 from selfreward.storage.durable import TEMPORARY, write_text
 from selfreward.storage.environment import describe
@@ -46,6 +46,10 @@ def _check_judge(s: Session) -> None:
     check_fits(s.config.judge, s.config.model.reasoning_tags, engine, setting, chat)
     if s.config.evaluation.prompts is not None:
         check_fits(comparing_judge(s), s.config.model.reasoning_tags, engine, setting, chat)
+    meta = s.config.meta_judge
+    if meta is not None:
+        reader, asks = meta.reader(s.config.model.reasoning_tags), ("meta_judge.verdict.type", meta.verdict.type)
+        check_can(reader, asks, s.engine_config, "engine", s.chat)
 
 
 def _engine_of(model: FixedModel, setting: str) -> str:
@@ -63,6 +67,7 @@ def begin_iteration(s: Session, t: int) -> IterationStore:
             "templates": {
                 "judge.rubric": s.config.judge.load_rubric().hash,
                 "prompts.template": load_prompt_template(s.config.prompts.template).hash,
+                **(meta_rubric_inputs(s.config.meta_judge) if s.config.meta_judge is not None else {}),
             },
             "environment": describe(),
         }

@@ -4,6 +4,7 @@ from typing import Any
 
 from selfreward.engines import FixedModel
 from selfreward.engines.server import ServerConfig
+from selfreward.meta_judge.settings import MetaJudgeConfig
 from selfreward.models import resolve_model
 from selfreward.records import key_settings
 from selfreward.session import Session
@@ -37,6 +38,11 @@ def model_inputs(s: Session) -> dict[str, str]:
 def rubric_inputs(s: Session) -> dict[str, str]:
     """The rubric's words."""
     return {"judge.rubric": s.config.judge.load_rubric().hash}
+
+
+def meta_rubric_inputs(config: MetaJudgeConfig) -> dict[str, str]:
+    """The words that judgments are compared by."""
+    return {"meta_judge.rubric": config.load_rubric().hash}
 
 
 def made_from(it: IterationStore, *stages: str) -> dict[str, str]:

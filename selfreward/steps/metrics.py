@@ -11,10 +11,12 @@ from selfreward.diagnosis.gates import After
 from selfreward.diagnosis.judge import Judge, agreement
 from selfreward.diagnosis.lengths import Lengths
 from selfreward.diagnosis.likelihood import training_figures
+from selfreward.diagnosis.meta_judge import meta_judge_figures
 from selfreward.diagnosis.scores import Scores
 from selfreward.errors import SelfRewardError, StoreError
 from selfreward.judges.sampled import SampledConfig
 from selfreward.records import Judgment, PreferencePair, Prompt, Record, Response
+from selfreward.storage.grouping import by_prompt
 from selfreward.storage.iteration import IterationStore, check_file
 from selfreward.storage.run import RunStore
 from selfreward.templates import load_rubric
@@ -24,6 +26,7 @@ VERSION = 2
 """Raised whenever figures are added or come to mean something else; older metrics.json are then computed again."""
 HELDOUT_JUDGMENTS = "heldout_judgments"
 COMPARISON = "comparison"
+JUDGMENT_COMPARISONS, JUDGMENT_PAIRS = "judgment_comparisons", "judgment_pairs"
 _FILE, _LOG = "metrics.json", "training.jsonl"
 
 
@@ -39,6 +42,7 @@ def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
             _highest_score(it),
         )
     found |= _judge_figures(run, it)
+    found |= _meta_judge_figures(it)
     compared = it.stage(COMPARISON)
     if compared is not None:
         found["comparison"] = compared.summary
@@ -103,6 +107,25 @@ def _judge_figures(run: RunStore, it: IterationStore) -> dict[str, Any]:
             agreed = agreement(_verdicts(it), _verdicts(run.iteration(t)))
             found |= {} if agreed is None else {name: agreed}
     return found
+
+
+def _meta_judge_figures(it: IterationStore) -> dict[str, Any]:
+    if it.stage(JUDGMENT_COMPARISONS) is None:
+        return {}
+    pairs = it.stage("pairs")
+    return meta_judge_figures(
+        _compared(it), _records(it, JUDGMENT_PAIRS, PreferencePair), pairs.rows if pairs is not None else 0
+    )
+
+
+def _compared(it: IterationStore) -> Iterator[tuple[list[Judgment], list[Judgment]]]:
+    """The judgments of each prompt that has any compared, and the comparisons."""
+    judgments = by_prompt(it.stored("judgments", Judgment))
+    comparisons = by_prompt(it.stored(JUDGMENT_COMPARISONS, Judgment))
+    for prompt in it.stored("prompts", Prompt).records():
+        of_prompt, compared = judgments.take(prompt.id), comparisons.take(prompt.id)
+        if compared:
+            yield of_prompt, compared
 
 
 def _has_measured(it: IterationStore) -> bool:

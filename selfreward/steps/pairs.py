@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from selfreward.pair_rules.rejected_from_initial import RejectedFromInitialConfig
 from selfreward.pair_rules.scored import Beside
@@ -12,10 +12,9 @@ from selfreward.stages import pairing
 from selfreward.stages.shard import Shard
 from selfreward.steps.data import judgments_by, responses_by
 from selfreward.steps.keys import made_from, model_inputs
-from selfreward.storage.grouping import Grouped
+from selfreward.storage.grouping import Grouped, OfPrompt, by_prompt
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
 
-OfPrompt = TypeVar("OfPrompt", Response, Judgment)
 INITIAL, INITIAL_JUDGMENTS, PREVIOUS_JUDGMENTS = "initial_responses", "initial_judgments", "previous_judgments"
 
 
@@ -108,9 +107,9 @@ class _Sources:
     """All that comes of prompts, read along with them."""
 
     def __init__(self, responses: Stored[Response], judgments: Stored[Judgment], asked: Asked) -> None:
-        self._responses, self._judgments = _grouped(responses), _grouped(judgments)
-        self._initial, self._initial_judgments = _grouped(asked.initial), _grouped(asked.initial_judgments)
-        self._previous = _grouped(asked.previous_judgments)
+        self._responses, self._judgments = by_prompt(responses), by_prompt(judgments)
+        self._initial, self._initial_judgments = by_prompt(asked.initial), by_prompt(asked.initial_judgments)
+        self._previous = by_prompt(asked.previous_judgments)
 
     def of(self, part: Sequence[Prompt]) -> pairing.Part:
         """What came of these prompts, which are the next ones."""
@@ -124,11 +123,7 @@ class _Sources:
             source.close()
 
 
-def _grouped(stored: Stored[OfPrompt] | None) -> "Grouped[OfPrompt]":
-    return Grouped(stored.records() if stored is not None else (), lambda record: record.prompt_id)
-
-
-def _taken(source: "Grouped[OfPrompt]", ids: Sequence[str]) -> list[OfPrompt]:
+def _taken(source: Grouped[OfPrompt], ids: Sequence[str]) -> list[OfPrompt]:
     return [record for prompt_id in ids for record in source.take(prompt_id)]
 
 

@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from selfreward.errors import StoreError
+from selfreward.records import Judgment, Response
+from selfreward.storage.iteration import Stored
 
 T = TypeVar("T")
+OfPrompt = TypeVar("OfPrompt", Response, Judgment)
 
 
 class Grouped(Generic[T]):
@@ -28,3 +31,8 @@ class Grouped(Generic[T]):
         """Raises StoreError where a record was left over: its parent is missing or stands elsewhere."""
         if self._next is not None:
             raise StoreError(f"no parent with id {self._key(self._next)} for a stored record; run `selfreward verify`")
+
+
+def by_prompt(stored: Stored[OfPrompt] | None) -> Grouped[OfPrompt]:
+    """A stage's records by their prompts; none where there is no such stage."""
+    return Grouped(stored.records() if stored is not None else (), lambda record: record.prompt_id)

@@ -82,6 +82,10 @@ class IterationStore:
         """A stage's entry, if it was begun."""
         return self.manifest.stages.get(name)
 
+    def inherited_without(self, name: str) -> bool:
+        """Whether a fork took the iteration over as it is, without this stage."""
+        return self._inherited and self.stage(name) is None
+
     def stored(self, name: str, record: type[R]) -> Stored[R]:
         """A stage's records so far.
 

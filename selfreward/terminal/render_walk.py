@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from selfreward.records import EFTSeed, Judgment
 from selfreward.terminal.render import Indented, preview
-from selfreward.walk import Candidate, PromptWalk, SeedWalk
+from selfreward.walk import Candidate, JudgmentsCompared, PromptWalk, SeedWalk
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -40,6 +40,13 @@ _RULES = {
     "top_margin": "the best against the worst, for the {fraction:.0%} of prompts where they are furthest apart",
 }
 """What each pair rule does, filled in with its settings."""
+_NO_JUDGMENT_PAIR = {
+    "unreadable": "no two of them could be compared in both orders",
+    "no_agreement": "of no two is the same one better in both orders",
+    "tie": "those that won and lost are equally strong",
+    None: "it is not built yet, or was left out: it is too long, its score is chosen too often, or there are "
+    "meta_judge.max_share of such pairs already",
+}
 _UNUSABLE = {
     "truncated": "it was cut off at the length limit",
     "empty": "it is empty",
@@ -72,9 +79,14 @@ def _prompt(found: PromptWalk) -> Iterator[RenderableType]:
     yield _title(f"Candidates ({len(found.candidates)})")
     for candidate in found.candidates:
         yield from _candidate(candidate, found)
-    yield _title("Decision" if found.pair is None else f"Pair {found.pair.id}", found.kind == "pair")
+    if found.pair is None:
+        yield _title("Decision")
+    else:
+        yield _title(f"Pair {found.pair.id}", found.pair.id == found.item)
     for line in _reasons(found):
         yield Indented(line, 2)
+    if found.judgments_compared is not None:
+        yield from _judged_judgments(found.judgments_compared, found.item)
 
 
 def _candidate(candidate: Candidate, found: PromptWalk) -> Iterator[RenderableType]:
@@ -121,6 +133,21 @@ def one_judgment(judgment: Judgment, asked_about: bool = False) -> Iterator[Rend
         yield Indented(raw, 10, "dim")
     if judgment.raw:
         yield Indented(judgment.raw, 8, "dim")
+
+
+def _judged_judgments(found: JudgmentsCompared, item: str) -> Iterator[RenderableType]:
+    yield _title(f"Judgments of {found.response_id} compared ({len(found.comparisons)} verdicts)")
+    for comparison in found.comparisons:
+        yield from one_judgment(comparison, comparison.id == item)
+    pair = found.pair
+    if pair is None:
+        yield _title("No pair of judgments")
+        yield Indented(_NO_JUDGMENT_PAIR[found.reason], 2)
+    else:
+        yield _title(f"Pair of judgments {pair.id}", pair.id == item)
+        yield Indented(f"chosen   {pair.chosen_id}  strength {pair.chosen_score:.3f}", 2)
+        yield Indented(f"rejected {pair.rejected_id}  strength {pair.rejected_score:.3f}", 2)
+        yield Indented("both as answers to what the judge was asked, in its very words", 2)
 
 
 def _reasons(found: PromptWalk) -> Iterator[str]:

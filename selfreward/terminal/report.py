@@ -8,7 +8,7 @@ from shutil import which
 
 from selfreward.config import RunConfig
 from selfreward.diagnose import Diagnosis, diagnose
-from selfreward.query import iteration_table, list_pairs
+from selfreward.query import PAIR_STAGES, PairsOf, iteration_table, list_pairs
 from selfreward.records import Frozen
 from selfreward.storage.catalogue import RUNS_DIR
 from selfreward.storage.iteration import MANIFEST
@@ -73,14 +73,15 @@ def _flags(found: Diagnosis) -> str:
     return f"diagnosis: {figures} a look ({each}); `diagnose`, below, says which and what to try"
 
 
-def pair_yield(run: RunStore, iteration: int) -> str:
+def pair_yield(run: RunStore, iteration: int, of: PairsOf = "responses") -> str:
     """How many prompts gave a pair, and why the others did not."""
-    entry = run.iteration(iteration).manifest.stages["pairs"]
+    entry = run.iteration(iteration).manifest.stages[PAIR_STAGES[of]]
     reasons = [
         f"{what.removeprefix('drop.')} {n}" for what, n in entry.counts.items() if what.startswith("drop.") and n
     ]
     why = f" (none for the others: {', '.join(reasons)})" if reasons else ""
-    return f"{entry.rows} pairs from {entry.inputs_done} prompts{why}"
+    pairs = "pairs" if of == "responses" else f"pairs of {of}"
+    return f"{entry.rows} {pairs} from {entry.inputs_done} prompts{why}"
 
 
 def _command() -> str:

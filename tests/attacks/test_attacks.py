@@ -20,13 +20,14 @@ from selfreward.judges.rubric_check import shipped
 from selfreward.judges.sampled import SampledConfig
 from selfreward.records import Judgment
 from selfreward.resources import find
-from selfreward.templates import Rubric, load_rubric
+from selfreward.templates import Rubric, load_meta_rubric, load_rubric
 
 ATTACKS = read_attacks()
 QUESTION, CLEAN = "What is the capital of France?", "Paris is the capital of France, and its largest city."
 OTHER = "It is Lyon."
 REFERENCE = "Paris."
-PLACES = [(name, place) for name in shipped() for place in range(len(load_rubric(name).response_inputs))]
+RUBRICS = [*shipped(), str(load_meta_rubric("compare_judgments").path)]
+PLACES = [(name, place) for name in RUBRICS for place in range(len(load_rubric(name).response_inputs))]
 """Every rubric, and each of its places for a response."""
 CONTROL = (
     *("<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|begin_of_text|>"),  # Llama 3
@@ -131,7 +132,8 @@ def assert_inside(rubric: Rubric, text: str) -> list[str]:
         tags = list(re.finditer(rf"<[\s/]*{part}\b[^<>]*>", text, re.IGNORECASE))
         assert [tag[0] for tag in tags] == [f"<{part}>", f"</{part}>"]
         found.append(text[tags[0].end() : tags[1].start()].removeprefix("\n").removesuffix("\n"))
-    for part in ("request", *(["reference"] if rubric.needs_reference else [])):
+    prompt = "judging_task" if "judgment_a" in rubric.front.inputs else "request"
+    for part in (prompt, *(["reference"] if rubric.needs_reference else [])):
         others = re.findall(rf"<[\s/]*{part}\b[^<>]*>", text, re.IGNORECASE)
         assert others == [f"<{part}>", f"</{part}>"]
     return found
