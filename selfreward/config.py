@@ -15,11 +15,14 @@ from selfreward.engines.loading import ModelConfig
 from selfreward.errors import ConfigError
 from selfreward.judges import JudgeConfig
 from selfreward.judges.sampled import SampledConfig
+from selfreward.objectives import ObjectiveConfig
 from selfreward.objectives.dpo import DPOConfig
+from selfreward.objectives.fitting import misfit
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
-from selfreward.objectives.sft import SFTConfig
+from selfreward.objectives.sft import SeedSFTConfig
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
+from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.records import Frozen, NotInKey
 from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
@@ -85,7 +88,7 @@ class RunConfig(Frozen):
     """What generates and judges."""
     lora: LoraConfig = LoraConfig()
     """The adapter that is carried through all iterations."""
-    sft: SFTConfig = SFTConfig()
+    sft: SeedSFTConfig = SeedSFTConfig()
     """Iteration 0."""
     prompts: PromptsConfig = PromptsConfig()
     """New prompts."""
@@ -94,9 +97,9 @@ class RunConfig(Frozen):
     judge: JudgeConfig = JudgeConfig()
     """LLM-as-a-Judge."""
     pairs: PairRuleConfig = Field(default_factory=BestWorstConfig)
-    """Preference pairs."""
-    dpo: DPOConfig = DPOConfig()
-    """Preference training."""
+    """What of the responses is trained on: preference pairs, or single responses."""
+    train: ObjectiveConfig = Field(default_factory=DPOConfig)
+    """Training on them."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How good the judge is, and whether an iteration improved its model."""
 
@@ -108,7 +111,7 @@ class RunConfig(Frozen):
             )
         method = self.judge.method
         verdicts = method.samples if isinstance(method, SampledConfig) else 1
-        if self.pairs.min_readable > verdicts:
+        if isinstance(self.pairs, JudgedSettings) and self.pairs.min_readable > verdicts:
             raise ValueError(
                 f"pairs.min_readable={self.pairs.min_readable}, but judge.method gives {verdicts} a response"
             )
@@ -117,8 +120,6 @@ class RunConfig(Frozen):
                 f"engine.type={self.engine.type} answers as one fixed model and cannot become M1, M2, …: give it to "
                 "prompts.model.engine or judge.model.engine, and the policy an engine of its own"
             )
-        if problem := self.pairs.problem(self.iterations):
-            raise ValueError(problem)
         if self.pairs.asks == "initial" and method.compares:
             raise ValueError(
                 f"pairs.type={self.pairs.type} holds two models' scores against each other, and judge.method.type="
@@ -129,7 +130,11 @@ class RunConfig(Frozen):
                 f"pairs.type={self.pairs.type} asks the model before what it thinks of the ranking, and judge.model is "
                 "the same in every iteration; leave judge.model out, or use another rule"
             )
-        for part in ("sft", "dpo"):
+        references = self.prompts.from_seeds or self.prompts.file is not None
+        problem = self.pairs.problem(self.iterations)
+        if problem := problem or misfit(self.train, self.pairs, self.judge, references=references):
+            raise ValueError(problem)
+        for part in ("sft", "train"):
             optimiser: OptimiserConfig = getattr(self, part)
             micro = min(optimiser.micro_batch_size, optimiser.batch_size)
             if optimiser.batch_size % micro:
@@ -221,7 +226,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 def _parse_override(text: str) -> tuple[str, Any]:
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
-        raise ConfigError(f"--set {text}: expected NAME=VALUE, such as --set dpo.beta=0.2")
+        raise ConfigError(f"--set {text}: expected NAME=VALUE, such as --set train.beta=0.2")
     try:
         return path.strip(), yaml.safe_load(value)
     except (yaml.YAMLError, ValueError) as error:

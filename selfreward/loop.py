@@ -67,7 +67,7 @@ def self_reward(s: Session, t: int, policy: Policy) -> Policy:
     steps.measure_judge(s, it, policy)
     asked = steps.ask_for_rule(s, it, policy, prompts, responses)
     pairs = steps.build_pairs(s, it, prompts, responses, judgments, asked)
-    trained = steps.train_dpo(s, it, policy, pairs)
+    trained = steps.train(s, it, policy, pairs)
     steps.compare_models(s, it, policy, trained)
     steps.finish_iteration(s, it)
     return trained

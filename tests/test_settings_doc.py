@@ -53,6 +53,8 @@ def test_special_settings_exist(script: ModuleType) -> None:
         ("sampled", "vllm", "top_margin"),
         ("sampled", "vllm", "rejected_from_initial"),
         ("sampled", "vllm", "consistent"),
+        ("sampled", "vllm", "positives"),
+        ("sampled", "vllm", "spin"),
     ],
 )
 def test_keys_hold_what_the_page_says(script: ModuleType, method: str, engine: str, rule: str) -> None:
@@ -62,13 +64,19 @@ def test_keys_hold_what_the_page_says(script: ModuleType, method: str, engine: s
         "evaluation": {"judge_data": SEEDS["eft"], "prompts": str(ROOT / "pyproject.toml")},  # any lines will do
         "judge": {"method": {"type": method}},
         "pairs": {"type": rule},
+        "prompts": {"from_seeds": rule == "spin"},
+        "train": {"type": "sft" if rule == "positives" else "dpo"},
     }
     config = make_config(data, {"engine.type": engine}, "test")
     held = {path for key in _keys_of_a_run(config) for path in _dotted(key)}
     chosen = {f"judge.method.{name}" for name in type(config.judge.method).model_fields}
     chosen |= {f"pairs.{name}" for name in type(config.pairs).model_fields}
     chosen |= {f"engine.{name}" for name in type(config.engine).model_fields}
-    several = ("judge.method.", "pairs.", "engine.")
+    chosen |= {f"train.{name}" for name in type(config.train).model_fields}
+    several = ("judge.method.", "pairs.", "engine.", "train.")
+    if config.prompts.from_seeds:  # nothing is written, so how is in no key
+        chosen |= {"prompts.count"}
+        several = (*several, "prompts.")
     said = {
         path
         for path, field in script.settings()
@@ -96,7 +104,7 @@ def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
     steps.measure_judge(session, iteration, policy)
     asked = steps.ask_for_rule(session, iteration, policy, stored, stored)
     steps.build_pairs(session, iteration, stored, stored, stored, asked)
-    steps.train_dpo(session, iteration, policy, stored)
+    steps.train(session, iteration, policy, stored)
     steps.compare_models(session, iteration, policy, policy)
     yield from (call.args[1].key.settings for call in session.run_stage.call_args_list)
     yield from (call.args[2].settings for call in session.run_training.call_args_list)

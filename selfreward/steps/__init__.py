@@ -6,7 +6,7 @@ from selfreward.steps.heldout import heldout_rows, measure_judge
 from selfreward.steps.iteration import begin_iteration, check_model, finish_iteration
 from selfreward.steps.pairs import Asked, ask_for_rule, build_pairs
 from selfreward.steps.seeds import build_examples, read_seeds, seed_notices, store_seeds
-from selfreward.steps.training import skip_sft, train_dpo, train_sft
+from selfreward.steps.training import skip_sft, train, train_sft
 
 __all__ = [
     "Asked",
@@ -25,7 +25,7 @@ __all__ = [
     "seed_notices",
     "skip_sft",
     "store_seeds",
-    "train_dpo",
+    "train",
     "train_sft",
     "write_prompts",
     "write_responses",

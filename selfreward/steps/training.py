@@ -1,10 +1,12 @@
-"""Training steps: M0 -> M1 on examples, M_t -> M_{t+1} on pairs."""
+"""Training steps: M0 -> M1 on examples, M_t -> M_{t+1} on pairs or labelled responses."""
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from selfreward.errors import StoreError
 from selfreward.objectives import ObjectiveConfig
-from selfreward.records import Example, PreferencePair, derive_seed, key_settings
+from selfreward.records import Example, Labelled, PreferencePair, derive_seed, key_settings
 from selfreward.session import Policy, Session
 from selfreward.stages.training import VERSION, TrainingJob
 from selfreward.steps.keys import made_from, model_inputs
@@ -13,7 +15,8 @@ from selfreward.storage.iteration import IterationStore, StageKey, Stored
 
 def train_sft(s: Session, it: IterationStore, data: Stored[Example]) -> Policy:
     """M0 -> M1."""
-    return _train(s, it, s.config.sft, Policy.root("M0"), data, "examples")
+    key = {"sft": key_settings(s.config.sft)}
+    return _train(s, it, _Training("sft", s.config.sft.objective(), key, "examples"), Policy.root("M0"), data)
 
 
 def skip_sft(it: IterationStore) -> Policy:
@@ -33,27 +36,36 @@ def skip_sft(it: IterationStore) -> Policy:
     return Policy.root("M1")
 
 
-def train_dpo(s: Session, it: IterationStore, policy: Policy, data: Stored[PreferencePair]) -> Policy:
+def train(s: Session, it: IterationStore, policy: Policy, data: Stored[PreferencePair] | Stored[Labelled]) -> Policy:
     """M_t -> M_{t+1}."""
-    return _train(s, it, s.config.dpo, policy, data, "pairs")
+    objective = s.config.train.at(it.manifest.iteration)
+    key = {"train": key_settings(objective)}
+    return _train(s, it, _Training("train", objective, key, s.config.pairs.stage), policy, data)
 
 
-def _train(
-    s: Session, it: IterationStore, objective: ObjectiveConfig, parent: Policy, data: Stored[Any], source: str
-) -> Policy:
-    t = it.manifest.iteration
+@dataclass(frozen=True)
+class _Training:
+    section: Literal["sft", "train"]
+    objective: ObjectiveConfig
+    key: Mapping[str, Any]
+    source: str
+    """The stage that it learns from."""
+
+
+def _train(s: Session, it: IterationStore, what: _Training, parent: Policy, data: Stored[Any]) -> Policy:
     job = TrainingJob(
-        objective=objective,
+        section=what.section,
+        objective=what.objective,
         model=s.model,
         adapter=str(parent.adapter) if parent.adapter else None,
         lora=s.config.lora,
         data=tuple(map(str, data.paths())),
-        seed=derive_seed(s.config.seed, t, "training"),
+        seed=derive_seed(s.config.seed, it.manifest.iteration, "training"),
     )
     settings = {
         "seed": s.config.seed,
-        objective.type: key_settings(objective),
+        **what.key,
         **({} if parent.adapter else {"lora": key_settings(s.config.lora)}),
     }
-    inputs = {"parent": parent.digest, **model_inputs(s), **made_from(it, source)}
+    inputs = {"parent": parent.digest, **model_inputs(s), **made_from(it, what.source)}
     return s.run_training(it, job, StageKey(VERSION, settings, inputs))
