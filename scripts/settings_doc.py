@@ -28,6 +28,7 @@ BY_CONTENT = frozenset(
         "evaluation.judge_data",
         "evaluation.prompts",
         "prompts.file",
+        "prompts.from_seeds",
         "prompts.model",
         "prompts.template",
         "judge.model",

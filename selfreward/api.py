@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfreward.config import RunConfig
 from selfreward.errors import StoreError
-from selfreward.records import Judgment, PreferencePair, Prompt, Record, Response
+from selfreward.records import Judgment, Labelled, PreferencePair, Prompt, Record, Response
 from selfreward.storage.catalogue import RUNS_DIR, find_run
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.manifest import Manifest
@@ -50,6 +50,11 @@ class Iteration:
     def judgments(self) -> Dataset:
         """All verdicts, with the columns of :class:`~selfreward.records.Judgment`."""
         return self._dataset("judgments", Judgment)
+
+    @cached_property
+    def labelled(self) -> Dataset:
+        """Responses by themselves; ``prompt``, ``completion`` and ``label`` are TRL's conversational columns."""
+        return self._dataset("labelled", Labelled)
 
     @cached_property
     def pairs(self) -> Dataset:

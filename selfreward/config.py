@@ -17,11 +17,14 @@ from selfreward.errors import ConfigError
 from selfreward.judges import JudgeConfig
 from selfreward.judges.sampled import SampledConfig
 from selfreward.meta_judge.settings import MetaJudgeConfig
+from selfreward.objectives import ObjectiveConfig
 from selfreward.objectives.dpo import DPOConfig
+from selfreward.objectives.fitting import misfit
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
-from selfreward.objectives.sft import SFTConfig
+from selfreward.objectives.sft import SeedSFTConfig
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
+from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.records import Frozen, NotInKey
 from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
@@ -87,7 +90,7 @@ class RunConfig(Frozen):
     """What generates and judges."""
     lora: LoraConfig = LoraConfig()
     """The adapter that is carried through all iterations."""
-    sft: SFTConfig = SFTConfig()
+    sft: SeedSFTConfig = SeedSFTConfig()
     """Iteration 0."""
     prompts: PromptsConfig = PromptsConfig()
     """New prompts."""
@@ -98,9 +101,9 @@ class RunConfig(Frozen):
     meta_judge: MetaJudgeConfig | None = None
     """LLM-as-a-Meta-Judge."""
     pairs: PairRuleConfig = Field(default_factory=BestWorstConfig)
-    """Preference pairs."""
-    dpo: DPOConfig = DPOConfig()
-    """Preference training."""
+    """What of the responses is trained on: preference pairs, or single responses."""
+    train: ObjectiveConfig = Field(default_factory=DPOConfig)
+    """Training on them."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How good the judge is, and whether an iteration improved its model."""
     stop_if: GateLimits = GateLimits()
@@ -116,7 +119,7 @@ class RunConfig(Frozen):
             )
         method = self.judge.method
         verdicts = method.samples if isinstance(method, SampledConfig) else 1
-        if self.pairs.min_readable > verdicts:
+        if isinstance(self.pairs, JudgedSettings) and self.pairs.min_readable > verdicts:
             raise ValueError(
                 f"pairs.min_readable={self.pairs.min_readable}, but judge.method gives {verdicts} a response"
             )
@@ -125,8 +128,9 @@ class RunConfig(Frozen):
                 f"engine.type={self.engine.type} answers as one fixed model and cannot become M1, M2, …: give it to "
                 "prompts.model.engine or judge.model.engine, and the policy an engine of its own"
             )
-        of_judgments = self.meta_judge.problem(self.judge) if self.meta_judge is not None else None
-        if problem := self.pairs.problem(self.iterations) or of_judgments:
+        judged = isinstance(self.pairs, JudgedSettings)
+        of_pairs = judged and self.pairs.makes == "pairs"
+        if self.meta_judge is not None and (problem := self.meta_judge.problem(self.judge, of_pairs)):
             raise ValueError(problem)
         if self.pairs.asks == "initial" and method.compares:
             raise ValueError(
@@ -139,9 +143,14 @@ class RunConfig(Frozen):
                 "the same in every iteration; leave judge.model out, or use another rule"
             )
         for gates in ("stop_if", "warn_if"):
-            if problem := getattr(self, gates).problem(self.evaluation.judge_data is not None, method.compares):
+            measured, makes_pairs = self.evaluation.judge_data is not None, self.pairs.makes == "pairs"
+            if problem := getattr(self, gates).problem(measured, method.compares, makes_pairs):
                 raise ValueError(f"{gates}.{problem}")
-        for part in ("sft", "dpo"):
+        references = self.prompts.from_seeds or self.prompts.file is not None
+        problem = self.pairs.problem(self.iterations)
+        if problem := problem or misfit(self.train, self.pairs, self.judge, references=references):
+            raise ValueError(problem)
+        for part in ("sft", "train"):
             optimiser: OptimiserConfig = getattr(self, part)
             micro = min(optimiser.micro_batch_size, optimiser.batch_size)
             if optimiser.batch_size % micro:
@@ -233,7 +242,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 def _parse_override(text: str) -> tuple[str, Any]:
     path, equals, value = text.partition("=")
     if not equals or not path.strip():
-        raise ConfigError(f"--set {text}: expected NAME=VALUE, such as --set dpo.beta=0.2")
+        raise ConfigError(f"--set {text}: expected NAME=VALUE, such as --set train.beta=0.2")
     try:
         return path.strip(), yaml.safe_load(value)
     except (yaml.YAMLError, ValueError) as error:

@@ -75,7 +75,7 @@ def self_reward(s: Session, t: int, policy: Policy) -> Policy:
     pairs = steps.build_pairs(s, it, prompts, responses, judgments, asked)
     steps.check_gates(s, it, "pairs")
     judgment_pairs = steps.build_judgment_pairs(s, it, prompts, responses, judgments, comparisons, pairs)
-    trained = steps.train_dpo(s, it, policy, pairs, judgment_pairs)
+    trained = steps.train(s, it, policy, pairs, judgment_pairs)
     steps.compare_models(s, it, policy, trained)
     steps.finish_iteration(s, it)
     return trained

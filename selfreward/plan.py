@@ -15,6 +15,7 @@ from selfreward.judges.pairwise import PairwiseConfig
 from selfreward.judges.sampled import SampledConfig
 from selfreward.model_size import adapter_bytes, root_model
 from selfreward.objectives.optimiser import OptimiserConfig
+from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.records import EFTSeed, Frozen, IFTSeed
 from selfreward.seeding.prompt_file import read_prompts
 from selfreward.storage.run import RUN, RunStore
@@ -114,8 +115,8 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
     prompt = min(config.prompts.max_tokens, round(fmean(instructions)))
     count, candidates = config.prompts.count, config.prompts.count * config.responses.n
     asked = _REQUESTS_A_PROMPT * count
-    if config.prompts.file is not None:
-        _check_prompt_file(Path(config.prompts.file), config)
+    _check_prompt_file(config)
+    if config.prompts.file is not None or config.prompts.from_seeds:
         prompts = StagePlan(stage="prompts", rows=count, most_rows=count)
     else:
         shown = config.prompts.few_shot_seeds + config.prompts.few_shot_generated
@@ -137,7 +138,7 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
         most_tokens_written=candidates * config.responses.max_tokens,
         most_bytes=candidates * config.responses.max_tokens * _BYTES_A_TOKEN,
     )
-    pairs = config.pairs.most_pairs(count, config.responses.n)
+    pairs = config.pairs.most_rows(count, config.responses.n)
     pair_bytes = pairs * 2 * config.responses.max_tokens * _BYTES_A_TOKEN
     compared, judgment_pairs, judgment_tokens = _meta_judging(config, eft, pairs, prompt + answer)
     of_judgments = sum(stage.rows for stage in judgment_pairs)
@@ -145,13 +146,12 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
     return [
         prompts,
         responses,
-        _judging("judgments", config, eft, candidates, prompt + answer),
+        *_judged(config, eft, responses, prompt + answer),
         *compared,
         *_measuring(config, eft),
-        *_asked(config, eft, responses, prompt + answer),
-        StagePlan(stage="pairs", rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
+        StagePlan(stage=config.pairs.stage, rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
         *judgment_pairs,
-        _training("adapter", config.dpo, pairs + of_judgments, pairs + of_judgments, trained, adapter),
+        _training("adapter", config.train, pairs + of_judgments, pairs + of_judgments, trained, adapter),
         *_comparing(config, eft, answer),
     ]
 
@@ -178,14 +178,17 @@ def _meta_judging(
     return [compared], [made], kept * 2 * (task + judgment)
 
 
-def _asked(config: RunConfig, eft: list[EFTSeed], responses: StagePlan, material: int) -> list[StagePlan]:
-    """What the pair rule asks for besides."""
+def _judged(config: RunConfig, eft: list[EFTSeed], responses: StagePlan, material: int) -> list[StagePlan]:
+    """What the pair rule looks at: verdicts, and what it asks for besides."""
+    if not isinstance(config.pairs, JudgedSettings):
+        return []
+    judgments = _judging("judgments", config, eft, responses.rows, material)
     if config.pairs.asks == "initial":
         written = responses.model_copy(update={"stage": "initial_responses"})
-        return [written, _judging("initial_judgments", config, eft, responses.rows, material)]
+        return [judgments, written, _judging("initial_judgments", config, eft, responses.rows, material)]
     if config.pairs.asks == "previous":
-        return [_judging("previous_judgments", config, eft, responses.rows, material)]
-    return []
+        return [judgments, _judging("previous_judgments", config, eft, responses.rows, material)]
+    return [judgments]
 
 
 def _measuring(config: RunConfig, eft: list[EFTSeed]) -> list[StagePlan]:
@@ -265,7 +268,10 @@ def _training(
     )
 
 
-def _check_prompt_file(path: Path, config: RunConfig) -> None:
+def _check_prompt_file(config: RunConfig) -> None:
+    if config.prompts.file is None:
+        return
+    path = Path(config.prompts.file)
     rows = len(read_prompts(path))
     if rows <= (config.iterations - 1) * config.prompts.count:
         raise ConfigError(

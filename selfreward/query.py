@@ -18,6 +18,7 @@ from selfreward.records import (
     Frozen,
     IFTSeed,
     Judgment,
+    Labelled,
     PreferencePair,
     Prompt,
     Record,
@@ -30,7 +31,7 @@ from selfreward.storage.run import RunStore
 R = TypeVar("R", bound=Record)
 PairsOf = Literal["responses", "judgments"]
 """What is chosen and rejected."""
-Kind = Literal["pair", "prompt", "response", "judgment", "seed"]
+Kind = Literal["pair", "labelled", "prompt", "response", "judgment", "seed"]
 PairSort = Literal["margin", "chosen_score", "rejected_score", "length", "length_difference", "prompt", "order"]
 PAIR_SORTS: tuple[PairSort, ...] = get_args(PairSort)
 
@@ -40,6 +41,7 @@ _TABLES: tuple[tuple[str, Kind, type[Record]], ...] = (
     ("prompts", "prompt", Prompt),
     ("responses", "response", Response),
     ("judgments", "judgment", Judgment),
+    ("labelled", "labelled", Labelled),
     ("initial_responses", "response", Response),
     ("initial_judgments", "judgment", Judgment),
     ("previous_judgments", "judgment", Judgment),
@@ -75,9 +77,9 @@ class PairRow(Frozen):
     prompt: str
     chosen: str
     rejected: str
-    chosen_score: float
-    rejected_score: float
-    margin: float
+    chosen_score: float | None
+    rejected_score: float | None
+    margin: float | None
     chosen_tokens: int
     rejected_tokens: int
     retokenised: bool
@@ -134,7 +136,7 @@ def list_pairs(
     direction = "ASC" if (naturally_ascending if ascending is None else ascending) else "DESC"
     order = ", ".join(f"{part} {direction}" for part in expression.split(", "))
     files = it.stored(PAIR_STAGES[of], PreferencePair).paths()
-    rows = select(f"{_PAIR_ROWS} ORDER BY {order}, id LIMIT $most", files, most=limit)
+    rows = select(f"{_PAIR_ROWS} ORDER BY {order} NULLS LAST, id LIMIT $most", files, most=limit)
     return [PairRow.model_validate(row) for row in rows]
 
 

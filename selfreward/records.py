@@ -123,7 +123,9 @@ class Prompt(Record):
     model: str = ""
     """Which model wrote it: M0, M1, … or the name of a fixed model; empty for one from a file."""
     reference: str | None = None
-    """A good answer, where the file that the prompt is from has one."""
+    """A good answer, where the file or the seed that the prompt is from has one."""
+    seed_id: str | None = None
+    """The seed whose instruction it is, where prompts are not written."""
 
 
 class Response(Record):
@@ -188,14 +190,30 @@ class PreferencePair(Record):
     rejected: tuple[Message, ...]
     prompt_id: str
     chosen_id: str
+    """A response; where a reference is chosen, the seed it is from, or the prompt that a file gives with it."""
     rejected_id: str
-    chosen_score: float
-    rejected_score: float
-    margin: float
+    chosen_score: float | None
+    """None, like the other score and the margin, where the rule looks at no verdicts."""
+    rejected_score: float | None
+    margin: float | None
     chosen_token_ids: tuple[int, ...]
     rejected_token_ids: tuple[int, ...]
     retokenised: bool
     """Whether TRL's own tokenisation of chosen or rejected differs from the generated ids."""
+
+
+class Labelled(Record):
+    """A response by itself and whether it is wanted, with TRL's columns of unpaired preference first."""
+
+    prompt: tuple[Message, ...]
+    completion: tuple[Message, ...]
+    label: bool
+    prompt_id: str
+    response_id: str
+    score: float
+    token_ids: tuple[int, ...]
+    retokenised: bool
+    """Whether TRL's own tokenisation of the response differs from the generated ids."""
 
 
 class Example(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, Literal, TypeVar
 
@@ -11,7 +12,9 @@ from selfreward.errors import StoreError
 from selfreward.judges.injection import reasons
 from selfreward.meta_judge.ranking import best_and_worst
 from selfreward.pair_rules import PairRuleConfig
-from selfreward.pair_rules.scored import Beside, all_usable, usable_responses
+from selfreward.pair_rules.scored import Beside, all_usable, untrainable, usable_responses
+from selfreward.pair_rules.settings import JudgedSettings, LabelSettings, PairSettings, nothing_labelled
+from selfreward.pair_rules.spin import SpinConfig, spin
 from selfreward.query import Found, Kind, fetch, find_item, select
 from selfreward.records import (
     EFTSeed,
@@ -19,6 +22,7 @@ from selfreward.records import (
     Frozen,
     IFTSeed,
     Judgment,
+    Labelled,
     PreferencePair,
     Prompt,
     Record,
@@ -29,6 +33,9 @@ from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
 
 R = TypeVar("R", bound=Record)
+
+
+Role = Literal["chosen", "rejected", "wanted", "unwanted"]
 
 
 class Shot(Frozen):
@@ -49,7 +56,7 @@ class Candidate(Frozen):
     before: float | None = None
     """Mean by the model before, where the pair rule asked for it."""
     judgments: tuple[Judgment, ...]
-    role: Literal["chosen", "rejected"] | None
+    role: Role | None
     unusable: str | None
     """Why it can be in no pair: truncated, empty, special_tokens or unjudged."""
     injection: tuple[str, ...] = ()
@@ -61,9 +68,9 @@ class Decision(Frozen):
 
     rule: dict[str, Any]
     """The rule's settings at the time; empty before pairs are built."""
-    outcome: Literal["pair", "no_pair", "open"]
+    outcome: Literal["pair", "labelled", "no_pair", "open"]
     reason: str | None = None
-    """Why there is no pair: a reason of the rule, special_tokens or below_top."""
+    """Why there is nothing to train on: a reason of the rule, special_tokens or below_top."""
     difference: float | None = None
     """Between the best and the worst usable score."""
 
@@ -125,8 +132,9 @@ def walk(run: RunStore, item: str) -> PromptWalk | SeedWalk:
 def _prompt_id(it: IterationStore, found: Found) -> str:
     if found.kind == "prompt":
         return found.id
-    record: dict[Kind, type[PreferencePair | Response | Judgment]] = {
+    record: dict[Kind, type[PreferencePair | Labelled | Response | Judgment]] = {
         "pair": PreferencePair,
+        "labelled": Labelled,
         "response": Response,
         "judgment": Judgment,
     }
@@ -145,7 +153,10 @@ def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str
     )
     verdicts = [*judgments, *beside.initial_judgments]
     pairs = _of_prompt(it, "pairs", PreferencePair, prompt_id)
-    pair = min(pairs, key=lambda p: (p.id != found.id, -p.margin), default=None)
+    pair = min(pairs, key=lambda p: (p.id != found.id, -(p.margin or 0)), default=None)
+    roles: dict[str, Role] = {pair.chosen_id: "chosen", pair.rejected_id: "rejected"} if pair else {}
+    labelled = _of_prompt(it, "labelled", Labelled, prompt_id)
+    roles |= {one.response_id: "wanted" if one.label else "unwanted" for one in labelled}
     rule = _pair_rule(it)
     return PromptWalk(
         item=found.id,
@@ -154,9 +165,9 @@ def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str
         prompt=prompt,
         few_shot=tuple(_shot(run, it.manifest.iteration, id) for id in prompt.few_shot_ids),
         candidates=tuple(
-            _candidate(response, verdicts, beside, pair, rule) for response in (*responses, *beside.initial)
+            _candidate(response, verdicts, beside, roles, rule) for response in (*responses, *beside.initial)
         ),
-        decision=_decision(it, responses, judgments, beside, pair, rule),
+        decision=_decision(it, prompt, responses, judgments, beside, [pair] if pair else labelled, rule),
         pair=pair,
         further_pairs=tuple(p.id for p in pairs if p is not pair),
         judgments_compared=_judgments_compared(it, prompt_id, judgments),
@@ -185,7 +196,7 @@ def _of_prompt(it: IterationStore, stage: str, record: type[R], prompt_id: str) 
 
 
 def _pair_rule(it: IterationStore) -> PairRuleConfig | None:
-    entry = it.stage("pairs")
+    entry = it.stage("pairs") or it.stage("labelled")
     return None if entry is None else TypeAdapter(PairRuleConfig).validate_python(entry.settings["pairs"])
 
 
@@ -193,21 +204,20 @@ def _candidate(
     response: Response,
     judgments: list[Judgment],
     beside: Beside,
-    pair: PreferencePair | None,
+    roles: Mapping[str, Role],
     rule: PairRuleConfig | None,
 ) -> Candidate:
     own = [j for j in judgments if response.id in j.response_ids]
-    unusable = usable_responses([response], own, rule.min_readable)[1] if rule else {}
-    role: dict[str, Literal["chosen", "rejected"]] = (
-        {pair.chosen_id: "chosen", pair.rejected_id: "rejected"} if pair else {}
-    )
+    unusable = untrainable(response)
+    if isinstance(rule, JudgedSettings):
+        unusable = next(iter(usable_responses([response], own, rule.min_readable)[1]), None)
     return Candidate(
         response=response,
         score=_mean(own),
         before=_mean([j for j in beside.previous_judgments if response.id in j.response_ids]),
         judgments=(*own, *(j for j in beside.previous_judgments if response.id in j.response_ids)),
-        role=role.get(response.id),
-        unusable=next(iter(unusable), None),
+        role=roles.get(response.id),
+        unusable=unusable if rule else None,
         injection=reasons(response.text),
     )
 
@@ -219,33 +229,41 @@ def _mean(judgments: list[Judgment]) -> float | None:
 
 def _decision(
     it: IterationStore,
+    prompt: Prompt,
     responses: list[Response],
     judgments: list[Judgment],
     beside: Beside,
-    pair: PreferencePair | None,
+    trained: Sequence[PreferencePair | Labelled],
     rule: PairRuleConfig | None,
 ) -> Decision:
-    entry = it.stage("pairs")
+    entry = it.stage(rule.stage) if rule else None
     if entry is None or rule is None:
         return Decision(rule={}, outcome="open")
     settings = rule.model_dump(mode="json")
-    if pair is not None:
-        return Decision(rule=settings, outcome="pair", difference=pair.margin)
+    if trained:
+        first = trained[0]
+        if isinstance(first, Labelled):
+            return Decision(rule=settings, outcome="labelled")
+        return Decision(rule=settings, outcome="pair", difference=first.margin)
     if not entry.finished:
         return Decision(rule=settings, outcome="open")
+    if isinstance(rule, SpinConfig):
+        refused, _ = spin(prompt.reference, responses)
+        return Decision(
+            rule=settings, outcome="no_pair", reason=refused if isinstance(refused, str) else "special_tokens"
+        )
     usable, _ = all_usable(responses, judgments, beside, rule.min_readable)
     scores = [s.score for s in usable]
-    found = rule.choose(usable, derive_seed(entry.settings.get("seed", 0), it.manifest.iteration, "pairs"))
     difference = max(scores) - min(scores) if scores else None
-    if isinstance(found, str):
-        reason = found
+    if isinstance(rule, LabelSettings):
+        reason = nothing_labelled(usable, rule.label(usable)[0]) or "special_tokens"
     else:
-        chosen, rejected = found[0]
-        reason = _why_not_kept(it, rule, chosen.score - rejected.score)
+        found = rule.choose(usable, derive_seed(entry.settings.get("seed", 0), it.manifest.iteration, "pairs"))
+        reason = found if isinstance(found, str) else _why_not_kept(it, rule, found[0][0].score - found[0][1].score)
     return Decision(rule=settings, outcome="no_pair", reason=reason, difference=difference)
 
 
-def _why_not_kept(it: IterationStore, rule: PairRuleConfig, margin: float) -> str:
+def _why_not_kept(it: IterationStore, rule: PairSettings, margin: float) -> str:
     """Why a prompt that the rule gives a pair to has none: others were further apart, or its own text is the cause."""
     if rule.looks_at_all:
         files = it.stored("pairs", PreferencePair).paths()

@@ -132,7 +132,7 @@ _TINY_RECIPE = {
     "prompts": {"count": 6, "max_tokens": 16, "temperature": 1.0, "top_p": 1.0},
     "responses": {"n": 3, "max_tokens": 48, "temperature": 1.0, "top_p": 1.0},
     "judge": {"method": {"type": "expected", "min_mass": 0.0}},
-    "dpo": {"batch_size": 2, "micro_batch_size": 2, "learning_rate": 1.0e-3, "epochs": 2},
+    "train": {"batch_size": 2, "micro_batch_size": 2, "learning_rate": 1.0e-3, "epochs": 2},
 }
 
 

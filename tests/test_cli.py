@@ -50,11 +50,11 @@ def pair_id(run: RunStore, t: int = 1) -> str:
 def test_run_takes_recipe_and_options(command: Command, started: list[RunConfig], tmp_path: Path) -> None:
     recipe = str(find("recipes", "demo.yaml"))
     code, _, _ = command(
-        "run", recipe, "-n", "5", "--set", "dpo.beta=0.3", "--set", "seed=7", "--name", "x", "--runs-dir", "there"
+        "run", recipe, "-n", "5", "--set", "train.beta=0.3", "--set", "seed=7", "--name", "x", "--runs-dir", "there"
     )
     (config,) = started
     assert code == 0
-    assert (config.iterations, config.dpo.beta, config.seed, config.name) == (5, 0.3, 7, "x")
+    assert (config.iterations, config.train.beta, config.seed, config.name) == (5, 0.3, 7, "x")
     assert config.run_dir == Path("there/x")
 
 
@@ -75,9 +75,9 @@ def test_own_recipe_comes_before_the_packaged_one(command: Command, started: lis
 
 @pytest.mark.parametrize("recipe", ["small", "runs/small"])
 def test_run_goes_on_with_a_run(command: Command, started: list[RunConfig], recipe: str) -> None:
-    assert command("run", recipe, "-n", "4", "--set", "dpo.beta=0.3")[0] == 0
+    assert command("run", recipe, "-n", "4", "--set", "train.beta=0.3")[0] == 0
     (config,) = started
-    assert (config.run_dir, config.iterations, config.dpo.beta) == (Path("runs/small"), 4, 0.3)
+    assert (config.run_dir, config.iterations, config.train.beta) == (Path("runs/small"), 4, 0.3)
 
 
 def test_run_that_was_moved_stays_where_it_is(
@@ -159,8 +159,8 @@ def test_errors_are_a_sentence(command: Command, started: list[RunConfig], monke
     ("arguments", "expected"),
     [
         (("run", "demp"), "did you mean recipes/demo.yaml?"),
-        (("run", "demo", "--set", "dpo.bta=1"), "dpo.bta: no such setting; did you mean beta?"),
-        (("run", "demo", "--set", "dpo.beta"), "expected NAME=VALUE"),
+        (("run", "demo", "--set", "train.bta=1"), "train.dpo.bta: no such setting; did you mean beta?"),
+        (("run", "demo", "--set", "train.beta"), "expected NAME=VALUE"),
         (("status", "smal"), "did you mean small?"),
         (("show", "small", "pair-x"), "no such item"),
         (("pairs", "small", "-i", "9"), "no iteration 9"),
@@ -418,12 +418,12 @@ def test_verify_names_every_problem(command: Command, finished_run: RunStore) ->
 
 
 def test_fork_and_going_on(command: Command, finished_run: RunStore, started: list[RunConfig]) -> None:
-    code, out, err = command("fork", "small", "--at", "1", "--name", "branch", "--set", "dpo.beta=0.3")
+    code, out, err = command("fork", "small", "--at", "1", "--name", "branch", "--set", "train.beta=0.3")
     assert (code, out) == (0, "")
     line = err.splitlines()[-1].strip()
     assert line == "selfreward run runs/branch -n 2"
     command(*line.split()[1:])
-    assert (started[0].run_dir, started[0].dpo.beta) == (Path("runs/branch"), 0.3)
+    assert (started[0].run_dir, started[0].train.beta) == (Path("runs/branch"), 0.3)
     assert command("verify", "branch")[0] == 0
 
 

@@ -46,7 +46,7 @@ def test_every_recipe_parses_and_survives_being_written_out(name: str) -> None:
 
 def test_every_setting_is_documented() -> None:
     settings = dict(all_settings(RunConfig))
-    assert {"judge.method.samples", "judge.method.min_mass", "prompts.filters.max_words", "dpo.beta"} <= set(settings)
+    assert {"judge.method.samples", "judge.method.min_mass", "prompts.filters.max_words", "train.beta"} <= set(settings)
     bare = [path for path, field in settings.items() if not (field.description or "").strip()]
     assert [path for path in bare if not path.endswith(".type")] == []
 
@@ -55,7 +55,7 @@ def test_every_setting_is_documented() -> None:
     ("setting", "hint"),
     [
         ("iteration=1", "iteration: no such setting; did you mean iterations?"),
-        ("dpo.betta=1", "dpo.betta: no such setting; did you mean beta?"),
+        ("train.betta=1", "train.dpo.betta: no such setting; did you mean beta?"),
         ("prompts.filters.max_word=1", "prompts.filters.max_word: no such setting; did you mean max_words?"),
         ("prompts.model.nam=1", "prompts.model.nam: no such setting; did you mean name?"),
         ("judge.method.sample=1", "judge.method.sampled.sample: no such setting; did you mean samples?"),
@@ -78,17 +78,17 @@ def test_a_setting_that_does_not_exist_is_refused_with_what_was_meant(tmp_path: 
 
 def test_all_faults_are_listed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
-        load_config(recipe(tmp_path), ["iterations=-1", "dpo.beta=0", "sft.epoch=2", "judge.method.type=guess"])
+        load_config(recipe(tmp_path), ["iterations=-1", "train.beta=0", "sft.epoch=2", "judge.method.type=guess"])
     lines = str(error.value).splitlines()
     assert len(lines) == 4
-    for place in ("iterations: ", "dpo.beta: ", "sft.epoch: ", "judge.method: "):
+    for place in ("iterations: ", "train.dpo.beta: ", "sft.epoch: ", "judge.method: "):
         assert any(place in line for line in lines)
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("dpo.beta=0.2", 0.2),
+        ("train.beta=0.2", 0.2),
         ("a=1", 1),
         ("a=", None),
         ("a=null", None),
@@ -110,11 +110,11 @@ def test_a_set_that_cannot_be_read_is_refused(text: str) -> None:
 
 
 def test_set_lies_on_top_of_the_recipe(tmp_path: Path) -> None:
-    path = recipe(tmp_path, dpo={"beta": 0.3, "epochs": 2}, iterations=5)
-    config = load_config(path, ["dpo.beta=0.2", "lora.r=3", "iterations=7"], name="other", iterations=1)
-    assert (config.dpo.beta, config.dpo.epochs, config.lora.r, config.iterations) == (0.2, 2, 3, 1)
+    path = recipe(tmp_path, train={"beta": 0.3, "epochs": 2}, iterations=5)
+    config = load_config(path, ["train.beta=0.2", "lora.r=3", "iterations=7"], name="other", iterations=1)
+    assert (config.train.beta, config.train.epochs, config.lora.r, config.iterations) == (0.2, 2, 3, 1)
     assert (config.name, config.run_dir) == ("other", Path("runs/other"))
-    assert load_config(path).dpo.beta == 0.3
+    assert load_config(path).train.beta == 0.3
 
 
 @pytest.mark.parametrize("order", [0, 1])
@@ -186,9 +186,12 @@ def test_a_run_without_a_name_has_the_recipes(tmp_path: Path, changes: dict[str,
         ("model: m\nseeds: [a]\n", "seeds: "),
         ("model: m\n1: 2\nseeds: {ift: x}\n", "1: "),
         ("model: m\n", "set seeds.ift or prompts.file"),
-        ("model: m\nseeds: {ift: x}\ndpo: {batch_size: 10, micro_batch_size: 4}\n", "dpo.micro_batch_size=4 does not"),
+        (
+            "model: m\nseeds: {ift: x}\ntrain: {batch_size: 10, micro_batch_size: 4}\n",
+            "train.micro_batch_size=4 does not",
+        ),
         ("model: m\nseeds: {ift: x}\nresponses: {n: 1}\n", "responses.n: "),
-        ("model: m\nseeds: {ift: x}\ndpo: {beta: .nan}\n", "dpo.beta: "),
+        ("model: m\nseeds: {ift: x}\ntrain: {beta: .nan}\n", "train.dpo.beta: "),
         ("model: {name: m, reasoning_tags: ['', '']}\nseeds: {ift: x}\n", "model.reasoning_tags.0: "),
     ],
 )

@@ -159,7 +159,7 @@ def test_changed_settings_are_refused_by_name(finished: RunStore, recipe: Path) 
     for setting, name in (
         ("responses.temperature=0.5", "responses.temperature: 1.0 -> 0.5"),
         ("pairs.min_margin=0.9", "pairs.min_margin: 0.0 -> 0.9"),
-        ("dpo.beta=0.5", "dpo.beta: 0.1 -> 0.5"),
+        ("train.beta=0.5", "train.beta: 0.1 -> 0.5"),
         ("seed=7", "seed: 0 -> 7"),
         ("sft.enabled=false", "sft.enabled"),
     ):
@@ -173,7 +173,7 @@ def test_two_equal_runs_give_equal_bytes_and_smaller_batches_go_on(make_recipe: 
     recipe = make_recipe(tmp_path, iterations=1)
     first, second = (run(load_config(recipe, name=name)) for name in ("first", "second"))
     assert _hashes(first) == _hashes(second)
-    unkeyed = ["engine.batch_size=4", "shard_size=1", "dpo.micro_batch_size=1", "prompts.max_attempts=20"]
+    unkeyed = ["engine.batch_size=4", "shard_size=1", "train.micro_batch_size=1", "prompts.max_attempts=20"]
     run(load_config(recipe, unkeyed, name="second", iterations=2))
     assert second.iterations() == [0, 1, 2]
     assert verify(second.path) == []

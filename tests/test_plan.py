@@ -29,8 +29,8 @@ def test_rows_tokens_and_steps(tmp_path: Path) -> None:
             "prompts.count=20",
             "responses.n=4",
             "responses.max_tokens=128",
-            "dpo.epochs=2",
-            "dpo.batch_size=4",
+            "train.epochs=2",
+            "train.batch_size=4",
         )
     )
     responses = stage(plan, "responses")
@@ -101,7 +101,7 @@ def local_model(tmp_path: Path) -> Path:
     ("rule", "pairs"), [("best_random", 20), ("all_pairs", 20 * 6), ("{type: top_margin, fraction: 0.25}", 5)]
 )
 def test_a_pair_rule_says_how_many_pairs_there_can_be(tmp_path: Path, rule: str, pairs: int) -> None:
-    changes = ("prompts.count=20", "responses.n=4", f"pairs={rule}", "dpo.epochs=1", "dpo.batch_size=1")
+    changes = ("prompts.count=20", "responses.n=4", f"pairs={rule}", "train.epochs=1", "train.batch_size=1")
     plan = make_plan(demo(tmp_path, *changes))
     assert stage(plan, "pairs").most_rows == pairs
     assert stage(plan, "adapter").training_steps == pairs

@@ -20,7 +20,7 @@ _LESS = [
     "responses.n=3",
     "responses.max_tokens=128",
     "pairs.min_margin=0.0",
-    "dpo.epochs=8",
+    "train.epochs=8",
 ]
 
 

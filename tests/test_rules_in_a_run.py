@@ -7,6 +7,10 @@ import pytest
 from conftest import MakeRecipe
 from fixture_run import Command
 
+from selfreward.config import load_config
+from selfreward.query import list_pairs
+from selfreward.records import IFTSeed, Labelled, PreferencePair
+from selfreward.steps.metrics import iteration_metrics
 from selfreward.storage.run import RunStore
 
 pytestmark = pytest.mark.slow
@@ -37,6 +41,67 @@ def test_a_run_and_what_can_be_looked_at(
     code, out, err = command("show", "tiny", pair)
     assert code == 0, err
     assert rule["type"] in out
+    before = (it.path / "manifest.json").read_bytes()
+    assert command("run", str(recipe), *less)[0] == 0
+    assert (it.path / "manifest.json").read_bytes() == before
+
+
+def test_spin_judges_nothing_and_chooses_the_seeds_responses(
+    command: Command, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    prompts = {"count": 4, "from_seeds": True}
+    recipe = make_recipe(tmp_path, iterations=2, pairs={"type": "spin"}, prompts=prompts)
+    less = ("--set", "sft.max_tokens=800", "--set", "responses.n=2", "--set", "responses.max_tokens=96")
+    code, plan, err = command("run", str(recipe), *less, "--dry-run")
+    assert (code, "judgments" in plan) == (0, False), err
+    code, _, err = command("run", str(recipe), *less)
+    assert code == 0, err
+    run = RunStore(tmp_path / "runs" / "tiny")
+    seeds = {seed.id: seed for seed in run.iteration(0).stored("seeds_ift", IFTSeed).records()}
+    used = []
+    for t in (1, 2):
+        it = run.iteration(t)
+        assert set(it.manifest.stages) == {"prompts", "responses", "pairs", "adapter", "metrics"}
+        pairs = list(it.stored("pairs", PreferencePair).records())
+        assert pairs
+        for pair in pairs:
+            assert pair.chosen == seeds[pair.chosen_id].messages[-1:]
+            assert pair.prompt == seeds[pair.chosen_id].messages[:-1]
+        used.append({pair.chosen_id for pair in pairs})
+        assert iteration_metrics(run, it)["pair_similarity"]
+    assert not used[0] & used[1]
+    assert {row.margin for row in list_pairs(run, 1)} == {None}
+    assert command("verify", "tiny")[0] == 0
+    assert "not judged" in command("pairs", "tiny", "-i", "1")[1]
+    code, out, err = command("show", "tiny", pairs[0].id)
+    assert code == 0, err
+    assert f"chosen   {pairs[0].chosen_id}" in out
+    assert "of seed" in out
+    assert command("diagnose", "tiny")[0] in (0, 1)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"pairs": {"type": "positives", "min_score": 1.0}, "train": {"type": "sft", "batch_size": 2}}],
+)
+def test_single_responses_are_trained_on(
+    command: Command, make_recipe: MakeRecipe, tmp_path: Path, parts: dict[str, Any]
+) -> None:
+    recipe = make_recipe(tmp_path, iterations=1, **parts)
+    less = ("--set", "sft.max_tokens=800", "--set", "responses.max_tokens=96")
+    code, plan, err = command("run", str(recipe), *less, "--dry-run")
+    assert (code, "labelled" in plan) == (0, True), err
+    code, _, err = command("run", str(recipe), *less)
+    assert code == 0, err
+    it = RunStore(tmp_path / "runs" / "tiny").iteration(1)
+    assert load_config(recipe).train.type == it.manifest.stages["adapter"].settings["train"]["type"]
+    rows = list(it.stored("labelled", Labelled).records())
+    assert it.manifest.stages["adapter"].counts["rows"] == len(rows) > 0
+    assert command("verify", "tiny")[0] == 0
+    code, out, err = command("show", "tiny", rows[0].id)
+    assert code == 0, err
+    assert "WANTED" in out
+    assert parts["pairs"]["type"] in out
     before = (it.path / "manifest.json").read_bytes()
     assert command("run", str(recipe), *less)[0] == 0
     assert (it.path / "manifest.json").read_bytes() == before

@@ -53,6 +53,8 @@ def test_special_settings_exist(script: ModuleType) -> None:
         ("sampled", "vllm", "top_margin"),
         ("sampled", "vllm", "rejected_from_initial"),
         ("sampled", "vllm", "consistent"),
+        ("sampled", "vllm", "positives"),
+        ("sampled", "vllm", "spin"),
     ],
 )
 @pytest.mark.parametrize("meta_judge", [None, "sampled", "expected"])
@@ -67,6 +69,8 @@ def test_keys_hold_what_the_page_says(
         "evaluation": {"judge_data": SEEDS["eft"], "prompts": str(ROOT / "pyproject.toml")},  # any lines will do
         "judge": {"method": {"type": method}},
         "pairs": {"type": rule},
+        "prompts": {"from_seeds": rule == "spin"},
+        "train": {"type": "sft" if rule == "positives" else "dpo"},
     }
     if meta_judge:
         data["meta_judge"] = {"verdict": meta_judge}
@@ -75,9 +79,15 @@ def test_keys_hold_what_the_page_says(
     chosen = {f"judge.method.{name}" for name in type(config.judge.method).model_fields}
     chosen |= {f"pairs.{name}" for name in type(config.pairs).model_fields}
     chosen |= {f"engine.{name}" for name in type(config.engine).model_fields}
-    several = ("judge.method.", "meta_judge.verdict.", "pairs.", "engine.", *([] if meta_judge else ["meta_judge."]))
+    chosen |= {f"train.{name}" for name in type(config.train).model_fields}
+    several: tuple[str, ...] = ("judge.method.", "meta_judge.verdict.", "pairs.", "engine.", "train.")
     if config.meta_judge is not None:
         chosen |= {f"meta_judge.verdict.{name}" for name in type(config.meta_judge.verdict).model_fields}
+    else:
+        several = (*several, "meta_judge.")
+    if config.prompts.from_seeds:  # nothing is written, so how is in no key
+        chosen |= {"prompts.count"}
+        several = (*several, "prompts.")
     said = {
         path
         for path, field in script.settings()
@@ -108,7 +118,7 @@ def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
     asked = steps.ask_for_rule(session, iteration, policy, stored, stored)
     steps.build_pairs(session, iteration, stored, stored, stored, asked)
     made = steps.build_judgment_pairs(session, iteration, stored, stored, stored, compared, stored)
-    steps.train_dpo(session, iteration, policy, stored, made)
+    steps.train(session, iteration, policy, stored, made)
     steps.compare_models(session, iteration, policy, policy)
     yield from (call.args[1].key.settings for call in session.run_stage.call_args_list)
     yield from (call.args[2].settings for call in session.run_training.call_args_list)

@@ -22,7 +22,7 @@ class Contrast(Family):
 
     failure = "chosen and rejected converge"
     checks = (
-        Check("margin", "score margin, mean", lambda now, _: within(now, "margin", "mean"), needs="no pairs"),
+        Check("margin", "score margin, mean", lambda now, _: within(now, "margin", "mean"), needs="no judged pairs"),
         Check(
             "margin_against_before",
             "margin against before",
@@ -50,7 +50,7 @@ class Contrast(Family):
             _last_loss,
             at_most(at.UNLEARNED_LOSS),
             "The loss stays where DPO begins (ln 2 = 0.693): policy and reference still say the same.",
-            "a higher dpo.learning_rate or more dpo.epochs, or pairs that are further apart",
+            "a higher train.learning_rate or more train.epochs, or pairs that are further apart",
             "no training.jsonl of preference training",
             _PAIRS,
         ),
@@ -62,16 +62,17 @@ class Contrast(Family):
 
     def pair(self, pair: PreferencePair) -> None:
         """How far its sides are apart."""
-        self._margins.append(pair.margin)
+        if pair.margin is not None:
+            self._margins.append(pair.margin)
         self._similar.append(rouge_l(pair.chosen_token_ids, pair.rejected_token_ids))
         self._retokenised += pair.retokenised
 
     def figures(self) -> dict[str, Any]:
         """Nothing where there are no pairs."""
-        if not self._margins:
+        if not self._similar:
             return {}
         return {
-            "margin": spread(self._margins),
+            **({"margin": spread(self._margins)} if self._margins else {}),
             "pair_similarity": spread(self._similar),
             "retokenised": self._retokenised,
         }

@@ -13,7 +13,7 @@ from selfreward.rouge import RougeIndex
 
 _WORD = re.compile(r"\w+")
 _FRESHER = "a higher prompts.temperature, more seeds, or a fixed prompts.model"
-_LIVELIER = "a higher responses.temperature, a lower dpo.learning_rate or a higher dpo.beta"
+_LIVELIER = "a higher responses.temperature, a lower train.learning_rate or a higher train.beta"
 
 
 def _distinct(kind: str, now: Figures) -> float | None:

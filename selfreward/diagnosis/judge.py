@@ -74,7 +74,7 @@ class Judge(Family):
             lambda now, before: _minus(_accuracy(now), _accuracy(before)),
             at_least(at.ACCURACY_FALL),
             "The judge agrees with people less often than the one before: training spoils it.",
-            "EFT seeds in sft, a lower dpo.learning_rate, or a fixed judge.model",
+            "EFT seeds in sft, a lower train.learning_rate, or a fixed judge.model",
             f"{_NEEDS}, in both iterations",
             trend=True,
         ),
@@ -84,7 +84,7 @@ class Judge(Family):
             lambda now, _: within(now, "judge_agreement"),
             at_least(at.AGREEMENT),
             "On the same held-out pairs this judge and the one before often disagree, so one of them is unreliable.",
-            "a lower dpo.learning_rate or fewer dpo.epochs, a fixed judge.model",
+            "a lower train.learning_rate or fewer train.epochs, a fixed judge.model",
             f"{_NEEDS}, in both iterations",
         ),
         Check(

@@ -119,14 +119,21 @@ class Chat:
         return [i for i, own in zip(doubtful, ids, strict=True) if len(own) > room]
 
     def encode_targets(self, chats: Sequence[Sequence[Message]]) -> list[Target]:
-        """Each finished chat as it is trained on."""
+        """Each finished chat through the end of its last turn: what a template writes after it is never generated."""
         finished = self._encode(chats, open_turn=False)
         contexts = list(dict.fromkeys(tuple(chat[:-1]) for chat in chats))  # both sides of a pair have the same
         opened = dict(zip(contexts, self.encode(contexts), strict=True))
-        return [
-            Target(whole, _shared_length(whole, opened[tuple(chat[:-1])]), self._spelled(chat, clean))
-            for chat, (whole, clean) in zip(chats, finished, strict=True)
+        starts = [
+            _shared_length(whole, opened[tuple(chat[:-1])]) for chat, (whole, _) in zip(chats, finished, strict=True)
         ]
+        return [
+            Target(self._through_end_of_turn(whole, start), start, self._spelled(chat, clean))
+            for chat, (whole, clean), start in zip(chats, finished, starts, strict=True)
+        ]
+
+    def _through_end_of_turn(self, ids: list[int], start: int) -> list[int]:
+        end = self.tokenizer.eos_token_id
+        return ids[: ids.index(end, start) + 1] if end in ids[start:] else ids
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text without special tokens."""

@@ -50,8 +50,13 @@ class MetaJudgeConfig(Frozen):
             return {"type": verdict}
         return {"type": "sampled", **verdict} if isinstance(verdict, dict) else verdict
 
-    def problem(self, judge: JudgeConfig) -> str | None:
-        """What keeps the judgments of this judge from being compared."""
+    def problem(self, judge: JudgeConfig, judged_pairs: bool) -> str | None:
+        """What keeps its judgments from being compared. ``judged_pairs``: whether the rule pairs judged responses."""
+        if not judged_pairs:
+            return (
+                "meta_judge adds pairs of judgments to pairs of judged responses, and pairs.type makes none; use "
+                "another one, such as best_worst, or leave meta_judge out"
+            )
         method = judge.method
         if not isinstance(method, SampledConfig):
             return (

@@ -1,10 +1,17 @@
 """Objectives, one family a file, thin over TRL. A new one is a file here and a member of the union below."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.sft import SFTConfig
 
-ObjectiveConfig = Annotated[SFTConfig | DPOConfig, Field(discriminator="type")]
+
+def _dpo_where_not_said(objective: Any) -> Any:
+    if isinstance(objective, str):
+        return {"type": objective}
+    return {"type": "dpo", **objective} if isinstance(objective, dict) else objective
+
+
+ObjectiveConfig = Annotated[DPOConfig | SFTConfig, Field(discriminator="type"), BeforeValidator(_dpo_where_not_said)]

@@ -1,13 +1,14 @@
-"""Direct preference optimisation against M_t (Rafailov et al. 2023, arXiv 2305.18290, equation 7)."""
+"""Direct preference optimisation against M_t and its kin (Rafailov et al. 2023, arXiv 2305.18290, equation 7)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from selfreward.objectives.optimiser import OptimiserConfig, trl_arguments
-from selfreward.records import Message
+from selfreward.objectives.optimiser import PerIteration, PreferenceConfig, one_value, trl_arguments
+from selfreward.objectives.rows import conversational
+from selfreward.pair_rules.settings import Makes
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -15,23 +16,74 @@ if TYPE_CHECKING:
 
     from selfreward.engines.chat import Chat
 
+LossType = Literal[
+    "sigmoid",
+    "hinge",
+    "ipo",
+    "exo_pair",
+    "nca_pair",
+    "robust",
+    "bco_pair",
+    "sppo_hard",
+    "aot",
+    "aot_unpaired",
+    "apo_zero",
+    "apo_down",
+    "discopop",
+    "sft",
+    "sigmoid_norm",
+]
+_SMOOTHED = {"robust", "exo_pair", "aot", "aot_unpaired"}
+_OF_DIFFERENCES = {"sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robust", "discopop", "sft"}
+"""Losses that have a meaning with another divergence than the reverse KL."""
 
-class DPOConfig(OptimiserConfig):
+
+class DPOConfig(PreferenceConfig):
     """M_t -> M_{t+1} on the iteration's pairs. The reference model is M_t."""
 
     type: Literal["dpo"] = "dpo"
-    beta: float = Field(default=0.1, gt=0)
-    """How strongly the policy is held to the reference."""
-    learning_rate: float = Field(default=2e-5, gt=0)
-    """AdamW's learning rate; an adapter needs more than the 1e-6 of full fine-tuning."""
-    max_length: int = Field(default=1024, ge=16)
-    """Longest prompt with response in tokens; pairs with a longer side are left out, never cut."""
+    loss_type: LossType | tuple[LossType, ...] = "sigmoid"
+    """TRL's name of the loss, or a list of those that are added up; Iterative RPO is `[sigmoid, sft]`."""
+    loss_weights: tuple[float, ...] | None = None
+    """A weight for each loss of a list; 1 each where not set."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """How often a pair is taken to be the wrong way round, for robust, exo_pair (which needs it), aot and
+    aot_unpaired."""
+    ld_alpha: float | None = Field(default=None, ge=0, le=1)
+    """LD-DPO: what the tokens count by which one side is longer than the other; as much as all others where not set."""
+    use_weighting: bool = False
+    """WPO: weigh a pair by how likely the policy itself is to write it."""
+    f_divergence: Literal["reverse_kl", "forward_kl", "js_divergence", "alpha_divergence"] = "reverse_kl"
+    """What holds the policy to the reference (f-DPO)."""
+    discopop_tau: float = Field(default=0.05, gt=0)
+    """Temperature of the discopop loss."""
 
-    def fits(self, pair: dict[str, Any], chat: Chat) -> bool:
-        """Whether both sides, with the prompt, are within ``max_length`` tokens."""
-        question = [Message.model_validate(turn) for turn in pair["prompt"]]
-        sides = [[*question, *map(Message.model_validate, pair[side])] for side in ("chosen", "rejected")]
-        return max(map(len, chat.encode(sides, open_turn=False))) <= self.max_length
+    per_iteration: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
+    learns_from: ClassVar[Makes] = "pairs"
+    beta: PerIteration = 0.1
+    """How strongly the policy is held to the reference; a list has one value an iteration, and its last holds on."""
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The losses that are added up."""
+        return (self.loss_type,) if isinstance(self.loss_type, str) else self.loss_type
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        losses = set(self.losses)
+        if not losses or len(losses) < len(self.losses):
+            raise ValueError("loss_type names no loss, or one of them twice")
+        if self.loss_weights is not None and len(self.loss_weights) != len(self.losses):
+            raise ValueError(f"loss_weights has {len(self.loss_weights)} values for {len(self.losses)} losses")
+        if "exo_pair" in losses and not self.label_smoothing:
+            raise ValueError("loss_type=exo_pair needs a label_smoothing above 0; its paper has 0.001")
+        if self.label_smoothing and not losses & _SMOOTHED:
+            raise ValueError(f"label_smoothing is of no use to loss_type={self.loss_type}; leave it out")
+        if self.f_divergence != "reverse_kl" and not losses <= _OF_DIFFERENCES:
+            raise ValueError(f"f_divergence={self.f_divergence} goes with {', '.join(sorted(_OF_DIFFERENCES))} only")
+        if self.use_weighting and losses & {"aot", "aot_unpaired"}:
+            raise ValueError("use_weighting does not go with aot and aot_unpaired, which sort the pairs of a batch")
+        return self
 
     def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
         """TRL's DPOTrainer over pairs that fit.
@@ -41,13 +93,18 @@ class DPOConfig(OptimiserConfig):
         """
         import trl
 
-        pairs = data.select_columns(["prompt", "chosen", "rejected"])
-        if chat.template_kwargs:
-            pairs = pairs.add_column("chat_template_kwargs", [dict(chat.template_kwargs)] * len(pairs))
         arguments = trl.DPOConfig(
             **trl_arguments(self, output_dir, seed),
-            learning_rate=self.learning_rate,
-            beta=self.beta,
+            beta=one_value(self.beta),
             max_length=self.max_length,
+            disable_dropout=self.disable_dropout,
+            loss_type=list(self.losses),
+            loss_weights=None if self.loss_weights is None else list(self.loss_weights),
+            label_smoothing=self.label_smoothing,
+            ld_alpha=self.ld_alpha,
+            use_weighting=self.use_weighting,
+            f_divergence_type=self.f_divergence,
+            discopop_tau=self.discopop_tau,
         )
+        pairs = conversational(data, ("prompt", "chosen", "rejected"), chat)
         return trl.DPOTrainer(model=model, args=arguments, train_dataset=pairs, processing_class=chat.tokenizer)

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import math
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from selfreward.engines.loading import torch_device, training_dtype
+from selfreward.objectives.rows import longest_side
+from selfreward.pair_rules.settings import Makes
 from selfreward.records import Frozen, NotInKey
+
+if TYPE_CHECKING:
+    from selfreward.engines.chat import Chat
+
+
+def _above_zero(setting: float | tuple[float, ...]) -> float | tuple[float, ...]:
+    values = setting if isinstance(setting, tuple) else (setting,)
+    if not values or not all(0 < value < math.inf for value in values):
+        raise ValueError("expected a number above 0, or a list of such numbers")
+    return setting
+
+
+PerIteration = Annotated[float | tuple[float, ...], AfterValidator(_above_zero)]
+"""One value for all iterations, or one each, of which the last holds on."""
 
 
 class LoraConfig(Frozen):
@@ -18,7 +35,7 @@ class LoraConfig(Frozen):
     alpha: int = Field(default=32, ge=1)
     """The adapter's output is scaled by alpha / r."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout on the adapter's input, in SFT."""
+    """Dropout on the adapter's input, in SFT; elsewhere with ``train.disable_dropout: false``."""
     target_modules: str | tuple[str, ...] = "all-linear"
     """Which layers get an adapter."""
 
@@ -44,14 +61,56 @@ class OptimiserConfig(Frozen):
     """Recompute activations to save memory; on for accelerators and off for CPUs where not set."""
 
 
-def trl_arguments(config: OptimiserConfig, output_dir: str, seed: int) -> dict[str, Any]:
-    """Keyword arguments that TRL's SFTConfig and DPOConfig have in common."""
+class ObjectiveSettings(OptimiserConfig):
+    """What an objective of preference training has; it adds its ``type``, ``fits`` and ``trainer``."""
+
+    learning_rate: PerIteration
+    """AdamW's learning rate; a list has one value an iteration, and its last one holds on."""
+
+    per_iteration: ClassVar[tuple[str, ...]] = ("learning_rate",)
+    """Settings that may be lists."""
+    learns_from: ClassVar[Makes]
+    """What a pair rule has to make."""
+
+    def at(self, iteration: int) -> Self:
+        """The objective with the values of one iteration (1, 2, …)."""
+        lists = {name: getattr(self, name) for name in self.per_iteration}
+        return self.model_copy(
+            update={name: v[min(iteration, len(v)) - 1] for name, v in lists.items() if isinstance(v, tuple)}
+        )
+
+
+class PreferenceConfig(ObjectiveSettings):
+    """Of objectives that TRL tokenises for."""
+
+    learning_rate: PerIteration = 2e-5
+    """AdamW's learning rate; an adapter needs more than the 1e-6 of full fine-tuning. A list has one value an
+    iteration, and its last one holds on."""
+    max_length: int = Field(default=1024, ge=16)
+    """Longest prompt with response in tokens; what is longer (of a pair, either side) is left out, never cut."""
+    disable_dropout: bool = True
+    """Whether training goes without dropout, the adapter's and the model's own."""
+
+    def fits(self, row: dict[str, Any], chat: Chat) -> bool:
+        """Whether all sides, with the prompt, are within ``max_length`` tokens."""
+        return longest_side(row, chat) <= self.max_length
+
+
+def one_value(setting: PerIteration) -> float:
+    """A setting's value in an iteration; :meth:`ObjectiveSettings.at` comes first."""
+    assert not isinstance(setting, tuple)
+    return setting
+
+
+def trl_arguments(config: ObjectiveSettings, output_dir: str, seed: int) -> dict[str, Any]:
+    """Keyword arguments that all of TRL's configs have in common."""
 
     on_cpu = torch_device().type == "cpu"
     checkpointing = config.gradient_checkpointing
     micro = min(config.micro_batch_size, config.batch_size)
     return {
         "output_dir": output_dir,
+        "learning_rate": one_value(config.learning_rate),
         "num_train_epochs": config.epochs,
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": config.batch_size // micro,

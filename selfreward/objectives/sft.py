@@ -1,12 +1,16 @@
-"""Supervised fine-tuning on IFT and EFT examples, the loss on response tokens only (Yuan et al. 2024, section 2.1)."""
+"""Supervised fine-tuning, the loss on response tokens only: on the seeds (Yuan et al. 2024, section 2.1), or on what
+M_t wrote and judged to be good (its section 2.3, "positive examples only")."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from selfreward.objectives.optimiser import OptimiserConfig, trl_arguments
+from selfreward.objectives.optimiser import ObjectiveSettings, OptimiserConfig, PerIteration, trl_arguments
+from selfreward.objectives.rows import longest_side
+from selfreward.pair_rules.settings import Makes
+from selfreward.records import Message
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -15,7 +19,32 @@ if TYPE_CHECKING:
     from selfreward.engines.chat import Chat
 
 
-class SFTConfig(OptimiserConfig):
+class SFTConfig(ObjectiveSettings):
+    """Imitation of single responses, those of `pairs.type: positives`. There is no reference model."""
+
+    type: Literal["sft"] = "sft"
+    learning_rate: PerIteration = 1e-4
+    """AdamW's learning rate; a list has one value an iteration, and its last one holds on."""
+    max_length: int | None = Field(default=None, ge=16)
+    """Longest prompt with response in tokens; longer ones are left out, never cut."""
+
+    learns_from: ClassVar[Makes] = "positives"
+
+    def fits(self, row: dict[str, Any], chat: Chat) -> bool:
+        """Whether a row is short enough; of examples those that are not were left out when they were made."""
+        return self.max_length is None or "input_ids" in row or longest_side(row, chat) <= self.max_length
+
+    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+        """TRL's SFTTrainer over examples (``input_ids``, ``response_start``) or responses (``prompt``,
+        ``completion``)."""
+        import trl
+
+        tokenised = data.map(lambda row: labelled_tokens(row, chat)).select_columns(["input_ids", "labels"])
+        arguments = trl.SFTConfig(**trl_arguments(self, output_dir, seed), max_length=None, packing=False)
+        return trl.SFTTrainer(model=model, args=arguments, train_dataset=tokenised, processing_class=chat.tokenizer)
+
+
+class SeedSFTConfig(OptimiserConfig):
     """Iteration 0: M0 -> M1 on the seeds."""
 
     type: Literal["sft"] = "sft"
@@ -28,23 +57,16 @@ class SFTConfig(OptimiserConfig):
     max_tokens: int | None = Field(default=None, ge=1)
     """Take a random part of the seeds of at most this many tokens; all of them where not set."""
 
-    def fits(self, example: dict[str, Any], chat: Chat) -> bool:
-        """Always: examples that are too long were left out when they were made."""
-        return True
+    def objective(self) -> SFTConfig:
+        """What trains on the examples, once they are made."""
+        return SFTConfig.model_validate(self.model_dump(exclude={"enabled", "max_tokens"}))
 
-    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
-        """TRL's SFTTrainer over tokenised examples (columns ``input_ids``, ``response_start``)."""
-        import trl
 
-        def labelled(example: dict[str, Any]) -> dict[str, Any]:
-            start = example["response_start"]
-            return {"labels": [-100] * start + example["input_ids"][start:]}
-
-        tokenised = data.map(labelled).select_columns(["input_ids", "labels"])
-        arguments = trl.SFTConfig(
-            **trl_arguments(self, output_dir, seed),
-            learning_rate=self.learning_rate,
-            max_length=None,
-            packing=False,
-        )
-        return trl.SFTTrainer(model=model, args=arguments, train_dataset=tokenised, processing_class=chat.tokenizer)
+def labelled_tokens(row: dict[str, Any], chat: Chat) -> dict[str, Any]:
+    """Token ids, and the same as labels from where the response begins."""
+    if "input_ids" in row:
+        ids, start = row["input_ids"], row["response_start"]
+    else:
+        turns = [Message.model_validate(turn) for turn in (*row["prompt"], *row["completion"])]
+        ((ids, start, _),) = chat.encode_targets([turns])
+    return {"input_ids": ids, "labels": [-100] * start + ids[start:]}

@@ -1,4 +1,4 @@
-"""Pair rules: which of a prompt's judged responses become preference pairs. Pure functions, one rule a file."""
+"""Pair rules: which of a prompt's responses are trained on, in pairs or alone. Pure functions, one rule a file."""
 
 from typing import Annotated, Any
 
@@ -9,7 +9,10 @@ from selfreward.pair_rules.best_random import BestRandomConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
 from selfreward.pair_rules.consistent import ConsistentConfig
 from selfreward.pair_rules.length_controlled import LengthControlledConfig
+from selfreward.pair_rules.positives import PositivesConfig
 from selfreward.pair_rules.rejected_from_initial import RejectedFromInitialConfig
+from selfreward.pair_rules.spin import SpinConfig
+from selfreward.pair_rules.threshold import ThresholdConfig
 from selfreward.pair_rules.top_margin import TopMarginConfig
 
 
@@ -26,7 +29,10 @@ PairRuleConfig = Annotated[
     | BestRandomConfig
     | TopMarginConfig
     | RejectedFromInitialConfig
-    | ConsistentConfig,
+    | ConsistentConfig
+    | SpinConfig
+    | PositivesConfig
+    | ThresholdConfig,
     Field(discriminator="type"),
     BeforeValidator(_best_worst_where_not_said),
 ]

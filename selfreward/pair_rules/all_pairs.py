@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Literal
 
 from selfreward.pair_rules.scored import Scored
-from selfreward.pair_rules.settings import Choice, PairSettings, no_pair, text_of
+from selfreward.pair_rules.settings import Choice, PairSettings, different, no_pair
 
 
 class AllPairsConfig(PairSettings):
@@ -17,7 +17,7 @@ class AllPairsConfig(PairSettings):
         """See :func:`all_pairs`."""
         return all_pairs(scored, self.min_margin)
 
-    def most_pairs(self, prompts: int, responses: int) -> int:
+    def most_rows(self, prompts: int, responses: int) -> int:
         """Every two responses of every prompt."""
         return prompts * (responses * (responses - 1) // 2)
 
@@ -31,10 +31,10 @@ def all_pairs(scored: Sequence[Scored], min_margin: float) -> Choice:
     """
     if reason := no_pair(scored, min_margin):
         return reason
-    once = {text_of(s): s for s in sorted(scored, key=lambda s: s.response.index, reverse=True)}
-    if no_pair(list(once.values()), min_margin):
+    once = different(scored)
+    if no_pair(once, min_margin):
         return "identical"
-    ranked = sorted(once.values(), key=lambda s: (-s.score, s.response.index))
+    ranked = sorted(once, key=lambda s: -s.score)
     pairs = [
         (better, worse)
         for better, worse in combinations(ranked, 2)

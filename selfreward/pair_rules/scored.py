@@ -59,7 +59,7 @@ def usable_responses(
     usable, unusable = [], Counter[str]()
     for response in responses:
         scores = readable.get(response.id, [])
-        reason = _untrainable(response) or ("unjudged" if len(scores) < min_readable else None)
+        reason = untrainable(response) or ("unjudged" if len(scores) < min_readable else None)
         if reason:
             unusable[reason] += 1
         else:
@@ -80,7 +80,8 @@ def _means(judgments: Sequence[Judgment]) -> dict[str, float]:
     return {response_id: fmean(scores) for response_id, scores in _readable(judgments).items()}
 
 
-def _untrainable(response: Response) -> str | None:
+def untrainable(response: Response) -> str | None:
+    """Why a response is never trained on, however it was judged."""
     if response.finish_reason == "length":
         return "truncated"
     if not response.text.strip():

@@ -28,7 +28,7 @@ class TopMarginConfig(PairSettings):
         """See :func:`widest`."""
         return widest(margins, self.fraction)
 
-    def most_pairs(self, prompts: int, responses: int) -> int:
+    def most_rows(self, prompts: int, responses: int) -> int:
         """The share of all prompts."""
         return _share(prompts, self.fraction)
 

@@ -25,8 +25,8 @@ class PairMaker:
     chat: Chat
     max_judgment_tokens: int | None
     """Of a chosen judgment."""
-    max_length: int
-    """Of the question with a judgment, as training takes it."""
+    max_length: int | None
+    """Of the question with a judgment, as training takes it; None where training takes any."""
 
     def outlines(self, part: Sequence[Judged]) -> list[Outline]:
         """What decides which pairs are kept, once those of the whole iteration are known."""
@@ -63,7 +63,7 @@ class PairMaker:
         targets = self.chat.encode_targets([(asked, turn) for turn in turns])
         if self.max_judgment_tokens and len(self.chat.plain_ids(best.judgment.raw)) > self.max_judgment_tokens:
             return "long_judgment"
-        if max(len(target.ids) for target in targets) > self.max_length:
+        if self.max_length and max(len(target.ids) for target in targets) > self.max_length:
             return "too_long"
         chosen_ids, rejected_ids = (tuple(target.ids[target.start :]) for target in targets)
         pair = PreferencePair(
@@ -82,7 +82,7 @@ class PairMaker:
             rejected_token_ids=rejected_ids,
             retokenised=False,
         )
-        return pair, _outline(pair, best)
+        return pair, _outline(pair, best, margin=best.strength - worst.strength)
 
     def _question(self, judged: Judged, judgment: Judgment) -> Message:
         (response,) = (r for r in judged.responses if r.id == judgment.response_ids[0])
@@ -93,6 +93,6 @@ def _turn(judgment: Judgment) -> Message:
     return Message(role="assistant", content=judgment.raw)
 
 
-def _outline(pair: PreferencePair, best: Placed) -> Outline:
+def _outline(pair: PreferencePair, best: Placed, margin: float) -> Outline:
     assert best.judgment.score is not None  # unreadable judgments are not compared
-    return Outline(pair.id, best.judgment.score, pair.margin)
+    return Outline(pair.id, best.judgment.score, margin)

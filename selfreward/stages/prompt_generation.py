@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from selfreward.engines import FixedModel
 from selfreward.engines.chat import Chat
@@ -35,6 +35,9 @@ class PromptsConfig(Frozen):
     file: Annotated[str | None, NotInKey] = None
     """A file of prompts (JSONL rows with ``prompt``, or text with one a line) instead of generation; iteration t
     takes the t-th ``count`` of them."""
+    from_seeds: Annotated[bool, NotInKey] = False
+    """Take the IFT seeds' own instructions instead, each with its response as a reference. An iteration draws ``count``
+    of them without replacement, and draws the earlier ones again only when too few are left."""
     model: Annotated[FixedModel | None, NotInKey] = None
     """A fixed model that writes the prompts, as in the paper; M_t itself where not set."""
     template: Annotated[str, NotInKey] = "self_instruct"
@@ -53,6 +56,12 @@ class PromptsConfig(Frozen):
     """Requests for each prompt wanted, after which the stage ends with fewer."""
     filters: FilterConfig = Field(default_factory=FilterConfig)
     """What is dropped."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.from_seeds and (self.file is not None or self.model is not None):
+            raise ValueError("from_seeds goes with neither file nor model: prompts come from one place")
+        return self
 
 
 @dataclass(frozen=True)
@@ -190,3 +199,34 @@ def prompts_from_file(path: Path, count: int, iteration: int) -> Shard[Prompt]:
         for i, (text, reference) in enumerate(own)
     ]
     return Shard(records, len(own))
+
+
+def prompts_from_seeds(seeds: Sequence[IFTSeed], count: int, iteration: int, seed: int) -> Shard[Prompt]:
+    """Iteration t's share of the seeds' instructions; ``seed`` is the same for all iterations.
+
+    All seeds are shuffled and handed out in shares of ``count``; when less than a share is left, they are shuffled
+    anew. Dropped as ``conversation``: what is more than one user's turn and its response.
+
+    Raises:
+        StageError: no seed is one user's turn and its response.
+    """
+    usable = [one for one in seeds if [m.role for m in one.messages] == ["user", "assistant"]]
+    if not usable:
+        raise StageError(
+            f"prompts.from_seeds: none of the {len(seeds)} IFT seeds is one user's turn with its response; give "
+            "seeds.ift such rows, or have prompts written with prompts.from_seeds=false"
+        )
+    size = min(count, len(usable))
+    turn, place = divmod(iteration - 1, len(usable) // size)
+    random.Random(derive_seed(seed, turn)).shuffle(usable)
+    records = [
+        Prompt(
+            id=content_id("p", iteration, one.id),
+            text=one.instruction,
+            iteration=iteration,
+            reference=one.messages[-1].content,
+            seed_id=one.id,
+        )
+        for one in usable[place * size : (place + 1) * size]
+    ]
+    return Shard(records, len(seeds), Counter({"drop.conversation": len(seeds) - len(usable)}))

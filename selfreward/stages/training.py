@@ -14,7 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from selfreward.engines.loading import ModelConfig, load_chat, load_weights, training_dtype
 from selfreward.errors import SelfRewardError, TrainingError
@@ -36,13 +36,15 @@ _RESULT = "result.json"
 class TrainingJob(Frozen):
     """Everything that a training process needs to know."""
 
+    section: Literal["sft", "train"]
+    """Of the recipe, where the objective's settings are; errors name it."""
     objective: ObjectiveConfig
     model: ModelConfig
     adapter: str | None
     """The parent's adapter, which is trained on; None starts a new one."""
     lora: LoraConfig
     data: tuple[str, ...]
-    """Parquet files of examples (SFT) or pairs (DPO)."""
+    """Parquet files of examples, pairs or labelled responses."""
     seed: int
 
 
@@ -121,7 +123,7 @@ def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
     set_seed(job.seed)
     trainer: Any = job.objective.trainer(_load_policy(job), chat, data, str(out / "trainer"), job.seed)
     trainer.add_callback(_reporter(say))
-    steps = _train(trainer, job.objective)
+    steps = _train(trainer, job)
     trainer.model.save_pretrained(str(out / "adapter"), selected_adapters=["default"], safe_serialization=True)
     (out / "adapter" / "README.md").unlink(missing_ok=True)  # PEFT's empty model card, with a local path in it
     _settle_adapter_config(out / "adapter" / "adapter_config.json", job.model.name)
@@ -162,7 +164,7 @@ def _load_policy(job: TrainingJob) -> Any:
     return policy
 
 
-def _train(trainer: Trainer, objective: ObjectiveConfig) -> list[dict[str, float]]:
+def _train(trainer: Trainer, job: TrainingJob) -> list[dict[str, float]]:
     import torch
 
     try:
@@ -170,12 +172,12 @@ def _train(trainer: Trainer, objective: ObjectiveConfig) -> list[dict[str, float
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             "out of memory in training; run the same command again with "
-            f"--set {objective.type}.micro_batch_size={max(1, objective.micro_batch_size // 2)}"
+            f"--set {job.section}.micro_batch_size={max(1, job.objective.micro_batch_size // 2)}"
         ) from error
     steps = [entry for entry in trainer.state.log_history if "loss" in entry]
     if not steps or any(not math.isfinite(entry["loss"]) for entry in steps):
         raise TrainingError(
-            f"the loss was not a number; try a lower {objective.type}.learning_rate. The parent model is untouched"
+            f"the loss was not a number; try a lower {job.section}.learning_rate. The parent model is untouched"
         )
     return steps
 
@@ -199,7 +201,7 @@ def _load_data(job: TrainingJob, chat: Chat) -> tuple[Dataset, Counter[str]]:
     data = rows.filter(lambda row: job.objective.fits(row, chat))
     if not len(data):
         raise TrainingError(
-            f"nothing to train on: all {len(rows)} rows are longer than {job.objective.type}.max_length="
+            f"nothing to train on: all {len(rows)} rows are longer than {job.section}.max_length="
             f"{job.objective.max_length} tokens; raise it"
         )
     return data, Counter({"rows": len(data), "drop.too_long": len(rows) - len(data)})

@@ -8,7 +8,7 @@ from selfreward.steps.iteration import begin_iteration, check_model, finish_iter
 from selfreward.steps.judgments import build_judgment_pairs, compare_judgments
 from selfreward.steps.pairs import Asked, ask_for_rule, build_pairs
 from selfreward.steps.seeds import build_examples, read_seeds, seed_notices, store_seeds
-from selfreward.steps.training import skip_sft, train_dpo, train_sft
+from selfreward.steps.training import skip_sft, train, train_sft
 
 __all__ = [
     "Asked",
@@ -30,7 +30,7 @@ __all__ = [
     "seed_notices",
     "skip_sft",
     "store_seeds",
-    "train_dpo",
+    "train",
     "train_sft",
     "write_prompts",
     "write_responses",

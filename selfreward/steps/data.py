@@ -9,10 +9,11 @@ from typing import Any
 from selfreward.engines.protocol import Asking
 from selfreward.judges import build_judge
 from selfreward.judges.protocol import Listener
+from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.records import EFTSeed, IFTSeed, Judgment, Prompt, Response, content_id, derive_seed, key_settings
 from selfreward.session import Policy, Session, Stage, at_once, over
 from selfreward.stages import judging, prompt_generation
-from selfreward.stages.prompt_generation import PromptWriter, prompts_from_file
+from selfreward.stages.prompt_generation import PromptWriter, prompts_from_file, prompts_from_seeds
 from selfreward.stages.responses import VERSION as RESPONSES_VERSION
 from selfreward.stages.responses import generate_responses
 from selfreward.stages.shard import Shard
@@ -24,7 +25,7 @@ from selfreward.templates import load_prompt_template
 
 
 def write_prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prompt]:
-    """New prompts by M_t or by a fixed model, or this iteration's share of a file."""
+    """New prompts by M_t or by a fixed model, or this iteration's share of a file or of the seeds."""
     config, t = s.config.prompts, it.manifest.iteration
     count = config.count
     if config.file is not None:
@@ -34,6 +35,10 @@ def write_prompts(s: Session, it: IterationStore, policy: Policy) -> Stored[Prom
         # Of this iteration's share alone: rows that are added for later ones change nothing here.
         inputs = {"prompts.file": value_hash([[p.text, p.reference] if p.reference else p.text for p in share.records])}
         work = at_once(lambda: share)
+    elif config.from_seeds:
+        settings = {"seed": s.config.seed, "prompts": {"count": count}}
+        inputs = made_from(s.store.iteration(0), "seeds_ift")
+        work = at_once(lambda: _share_of_seeds(s, t))
     else:
         settings = {"seed": s.config.seed, "prompts": key_settings(config)}
         inputs = {"prompts.template": load_prompt_template(config.template).hash, **_earlier_inputs(s, t)}
@@ -85,6 +90,11 @@ def _written_prompts(s: Session, t: int, policy: Policy) -> Callable[[Stored[Pro
     return work
 
 
+def _share_of_seeds(s: Session, t: int) -> Shard[Prompt]:
+    seeds = list(s.store.iteration(0).stored("seeds_ift", IFTSeed).records())
+    return prompts_from_seeds(seeds, s.config.prompts.count, t, derive_seed(s.config.seed, "prompts from seeds"))
+
+
 def _earlier_inputs(s: Session, t: int) -> dict[str, str]:
     first = s.store.iteration(0)
     return made_from(first, "seeds_ift", "seeds_eft") | {
@@ -130,8 +140,10 @@ def responses_by(
 
 def judge_responses(
     s: Session, it: IterationStore, policy: Policy, prompts: Stored[Prompt], responses: Stored[Response]
-) -> Stored[Judgment]:
-    """M_t judges its own responses, or a fixed model does."""
+) -> Stored[Judgment] | None:
+    """M_t judges its own responses, or a fixed model does; nobody where the pair rule looks at no verdicts."""
+    if not isinstance(s.config.pairs, JudgedSettings):
+        return None
     if s.config.judge.model is None:
         _say_if_taught_otherwise(s, s.config.judge.method.type)
     return judgments_by(s, it, policy, prompts, responses, "judgments", "responses")

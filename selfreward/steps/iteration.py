@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+from selfreward.config import EvaluationConfig
 from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError, StoreError
 from selfreward.judges.fitting import check_can, check_fits
+from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.session import Session
 from selfreward.steps.comparing import comparing_judge
 from selfreward.steps.keys import made_from, meta_rubric_inputs
@@ -29,7 +31,8 @@ def check_model(s: Session) -> None:
         s.engine_config_of(writer).check(writer, _engine_of(writer, "prompts.model"))
     if judge is not None:
         s.engine_config_of(judge).check(judge, _engine_of(judge, "judge.model"))
-    _check_judge(s)
+    if isinstance(s.config.pairs, JudgedSettings) or s.config.evaluation != EvaluationConfig():
+        _check_judge(s)
     wanted = s.config.responses.max_tokens
     if wanted >= s.context:
         raise ConfigError(

@@ -28,11 +28,11 @@ def compare_judgments(
     policy: Policy,
     prompts: Stored[Prompt],
     responses: Stored[Response],
-    judgments: Stored[Judgment],
+    judgments: Stored[Judgment] | None,
 ) -> Stored[Judgment] | None:
     """Of each prompt's most contested response every two judgments, in both orders; None where nobody asks for it."""
     config, t, tags = _asked_for(s, it), it.manifest.iteration, s.config.model.reasoning_tags
-    if config is None:
+    if config is None or judgments is None:
         return None
     reader, rubric = config.reader(tags), s.config.judge.load_rubric()
 
@@ -69,16 +69,16 @@ def build_judgment_pairs(
     it: IterationStore,
     prompts: Stored[Prompt],
     responses: Stored[Response],
-    judgments: Stored[Judgment],
+    judgments: Stored[Judgment] | None,
     comparisons: Stored[Judgment] | None,
-    pairs: Stored[PreferencePair],
+    pairs: Stored[Any],
 ) -> Stored[PreferencePair] | None:
     """The best against the worst judgment of a response, balanced over scores and few beside the responses' pairs."""
     config = s.config.meta_judge
-    if config is None or comparisons is None:
+    if config is None or judgments is None or comparisons is None:
         return None
     rubric = s.config.judge.load_rubric()
-    maker = PairMaker(s.config.judge, rubric, s.chat, config.max_judgment_tokens, s.config.dpo.max_length)
+    maker = PairMaker(s.config.judge, rubric, s.chat, config.max_judgment_tokens, s.config.train.max_length)
 
     def work(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
         def parts(start: int) -> Iterator[list[Judged]]:
@@ -91,7 +91,7 @@ def build_judgment_pairs(
 
     settings: dict[str, Any] = {
         "meta_judge": {name: value for name, value in key_settings(config).items() if name != "verdict"},
-        "dpo": {"max_length": s.config.dpo.max_length},
+        "train": {"max_length": s.config.train.max_length},
     }
     inputs = {**model_inputs(s), **rubric_inputs(s)}
     inputs |= made_from(it, "prompts", "responses", "judgments", COMPARISONS, "pairs")

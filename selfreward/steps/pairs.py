@@ -1,12 +1,13 @@
-"""An iteration's pairs, and what their rule asks for besides."""
+"""What an iteration trains on, and what the pair rule asks for besides."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from selfreward.pair_rules.rejected_from_initial import RejectedFromInitialConfig
 from selfreward.pair_rules.scored import Beside
-from selfreward.records import Judgment, PreferencePair, Prompt, Response, derive_seed, key_settings
+from selfreward.pair_rules.settings import JudgedSettings, LabelSettings, PairSettings, RuleSettings
+from selfreward.records import Judgment, Labelled, PreferencePair, Prompt, Record, Response, derive_seed, key_settings
 from selfreward.session import Policy, Session, Stage
 from selfreward.stages import pairing
 from selfreward.stages.shard import Shard
@@ -15,6 +16,7 @@ from selfreward.steps.keys import made_from, model_inputs
 from selfreward.storage.grouping import Grouped, OfPrompt, by_prompt
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
 
+R = TypeVar("R", bound=Record)
 INITIAL, INITIAL_JUDGMENTS, PREVIOUS_JUDGMENTS = "initial_responses", "initial_judgments", "previous_judgments"
 
 
@@ -66,47 +68,61 @@ def build_pairs(
     it: IterationStore,
     prompts: Stored[Prompt],
     responses: Stored[Response],
-    judgments: Stored[Judgment],
+    judgments: Stored[Judgment] | None,
     asked: Asked,
-) -> Stored[PreferencePair]:
-    """Chosen and rejected by the recipe's rule, where there is a difference worth learning."""
+) -> Stored[PreferencePair] | Stored[Labelled]:
+    """What the recipe's rule makes of them: chosen and rejected, or responses with a label."""
     tags, t = s.config.model.reasoning_tags, it.manifest.iteration
     rule = s.config.pairs.at(t)
     seed = derive_seed(s.config.seed, t, "pairs")
 
-    def work(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
-        def parts(start: int) -> Iterator[pairing.Part]:
-            every = list(prompts.records())
-            return _with_their_records(every, _Sources(responses, judgments, asked), start, s.config.shard_size)
+    def parts(start: int) -> Iterator[pairing.Part]:
+        every = list(prompts.records())
+        return _with_their_records(every, _Sources(responses, judgments, asked), start, s.config.shard_size)
 
+    if isinstance(rule, LabelSettings):
+        by_score = rule.on_scale(s.config.judge.load_rubric().front.scale.max)
+
+        def label(stored: Stored[Labelled]) -> Iterator[Shard[Labelled]]:
+            for part in parts(stored.entry.inputs_done):
+                yield pairing.label_responses(part, by_score, s.chat, tags)
+
+        return s.run_stage(it, _stage(s, it, Labelled, by_score, asked, prompts), label)
+
+    def pair(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
         kept = None
-        if rule.looks_at_all:
+        if isinstance(rule, PairSettings) and rule.looks_at_all:
             margins = [pairing.widest_margins(part, rule, s.chat, seed) for part in parts(0)]
             kept = rule.keep({prompt: margin for found in margins for prompt, margin in found.items()})
         for part in parts(stored.entry.inputs_done):
             yield pairing.build_pairs(part, rule, s.chat, tags, seed, kept)
 
-    settings: dict[str, Any] = {"pairs": key_settings(rule), "model": {"reasoning_tags": list(tags)}}
-    return s.run_stage(
-        it,
-        Stage(
-            "pairs",
-            PreferencePair,
-            StageKey(
-                version=pairing.VERSION,
-                settings={**settings, "seed": s.config.seed} if rule.seeded else settings,
-                inputs={**model_inputs(s), **made_from(it, "prompts", "responses", "judgments", *asked.stages)},
-            ),
-            total=prompts.entry.rows,
-        ),
-        work,
+    return s.run_stage(it, _stage(s, it, PreferencePair, rule, asked, prompts), pair)
+
+
+def _stage(
+    s: Session,
+    it: IterationStore,
+    record: type[R],
+    rule: RuleSettings,
+    asked: Asked,
+    prompts: Stored[Prompt],
+) -> Stage[R]:
+    tags = list(s.config.model.reasoning_tags)
+    settings: dict[str, Any] = {"pairs": key_settings(rule), "model": {"reasoning_tags": tags}}
+    judged = ("judgments",) if isinstance(rule, JudgedSettings) else ()
+    key = StageKey(
+        version=pairing.VERSION,
+        settings={**settings, "seed": s.config.seed} if rule.seeded else settings,
+        inputs={**model_inputs(s), **made_from(it, "prompts", "responses", *judged, *asked.stages)},
     )
+    return Stage(rule.stage, record, key, total=prompts.entry.rows)
 
 
 class _Sources:
     """All that comes of prompts, read along with them."""
 
-    def __init__(self, responses: Stored[Response], judgments: Stored[Judgment], asked: Asked) -> None:
+    def __init__(self, responses: Stored[Response], judgments: Stored[Judgment] | None, asked: Asked) -> None:
         self._responses, self._judgments = by_prompt(responses), by_prompt(judgments)
         self._initial, self._initial_judgments = by_prompt(asked.initial), by_prompt(asked.initial_judgments)
         self._previous = by_prompt(asked.previous_judgments)

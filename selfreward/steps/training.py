@@ -1,12 +1,12 @@
-"""Training steps: M0 -> M1 on examples, M_t -> M_{t+1} on pairs."""
+"""Training steps: M0 -> M1 on examples, M_t -> M_{t+1} on pairs or labelled responses."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from selfreward.errors import StoreError
 from selfreward.objectives import ObjectiveConfig
-from selfreward.records import Example, PreferencePair, derive_seed, key_settings
+from selfreward.records import Example, Labelled, PreferencePair, derive_seed, key_settings
 from selfreward.session import Policy, Session
 from selfreward.stages.training import VERSION, TrainingJob
 from selfreward.steps.keys import made_from, model_inputs
@@ -16,7 +16,9 @@ from selfreward.storage.iteration import IterationStore, StageKey, Stored
 
 def train_sft(s: Session, it: IterationStore, data: Stored[Example]) -> Policy:
     """M0 -> M1."""
-    return _train(s, it, s.config.sft, Policy.root("M0"), {"examples": data})
+    key = {"sft": key_settings(s.config.sft)}
+    training = _Training("sft", s.config.sft.objective(), key, {"examples": data})
+    return _train(s, it, training, Policy.root("M0"))
 
 
 def skip_sft(it: IterationStore) -> Policy:
@@ -36,43 +38,47 @@ def skip_sft(it: IterationStore) -> Policy:
     return Policy.root("M1")
 
 
-def train_dpo(
+def train(
     s: Session,
     it: IterationStore,
     policy: Policy,
-    pairs: Stored[PreferencePair],
-    judgment_pairs: Stored[PreferencePair] | None,
+    data: Stored[PreferencePair] | Stored[Labelled],
+    judgment_pairs: Stored[PreferencePair] | None = None,
 ) -> Policy:
-    """M_t -> M_{t+1}, on pairs of responses and, where there are any, of judgments."""
-    if judgment_pairs is None or s.config.meta_judge is None:
-        return _train(s, it, s.config.dpo, policy, {"pairs": pairs})
-    # In the key, so that it cannot be switched off under a model that was trained with it.
-    more = {"meta_judge": key_settings(s.config.meta_judge)}
-    return _train(s, it, s.config.dpo, policy, {"pairs": pairs, JUDGMENT_PAIRS: judgment_pairs}, more)
+    """M_t -> M_{t+1}, on what came of its responses and, where there are any, on pairs of its judgments."""
+    objective = s.config.train.at(it.manifest.iteration)
+    key: dict[str, Any] = {"train": key_settings(objective)}
+    sources: dict[str, Stored[Any]] = {s.config.pairs.stage: data}
+    if judgment_pairs is not None and s.config.meta_judge is not None:
+        # In the key, so that it cannot be switched off under a model that was trained with it.
+        key["meta_judge"] = key_settings(s.config.meta_judge)
+        sources[JUDGMENT_PAIRS] = judgment_pairs
+    return _train(s, it, _Training("train", objective, key, sources), policy)
 
 
-def _train(
-    s: Session,
-    it: IterationStore,
-    objective: ObjectiveConfig,
-    parent: Policy,
-    sources: Mapping[str, Stored[Any]],
-    more_settings: Mapping[str, Any] = MappingProxyType({}),
-) -> Policy:
-    t = it.manifest.iteration
+@dataclass(frozen=True)
+class _Training:
+    section: Literal["sft", "train"]
+    objective: ObjectiveConfig
+    key: Mapping[str, Any]
+    sources: Mapping[str, Stored[Any]]
+    """The stages that it learns from."""
+
+
+def _train(s: Session, it: IterationStore, what: _Training, parent: Policy) -> Policy:
     job = TrainingJob(
-        objective=objective,
+        section=what.section,
+        objective=what.objective,
         model=s.model,
         adapter=str(parent.adapter) if parent.adapter else None,
         lora=s.config.lora,
-        data=tuple(str(path) for stored in sources.values() for path in stored.paths()),
-        seed=derive_seed(s.config.seed, t, "training"),
+        data=tuple(str(path) for stored in what.sources.values() for path in stored.paths()),
+        seed=derive_seed(s.config.seed, it.manifest.iteration, "training"),
     )
     settings = {
         "seed": s.config.seed,
-        objective.type: key_settings(objective),
+        **what.key,
         **({} if parent.adapter else {"lora": key_settings(s.config.lora)}),
-        **more_settings,
     }
-    inputs = {"parent": parent.digest, **model_inputs(s), **made_from(it, *sources)}
+    inputs = {"parent": parent.digest, **model_inputs(s), **made_from(it, *what.sources)}
     return s.run_training(it, job, StageKey(VERSION, settings, inputs))

@@ -73,7 +73,9 @@ def pairs(rows: Sequence[PairRow]) -> RenderableType:
     blocks: list[RenderableType] = []
     for row in rows:
         lengths = f"{row.chosen_tokens} against {row.rejected_tokens} tokens"
-        scores = f"{row.chosen_score:.3f} against {row.rejected_score:.3f}, margin {row.margin:.3f}"
+        scores = "not judged"
+        if row.chosen_score is not None and row.rejected_score is not None and row.margin is not None:
+            scores = f"{row.chosen_score:.3f} against {row.rejected_score:.3f}, margin {row.margin:.3f}"
         blocks.append(Text.assemble((row.id, "bold"), f"  {scores}\n  {lengths}"))
         for name, text, style in (
             ("prompt", row.prompt, ""),

@@ -27,6 +27,9 @@ _NO_PAIR = {
     "{min_margin:g}",
     "no_earlier_ranking": "the model before could not be read on two of the responses, or ranks none above another",
     "inconsistent": "the model before ranks the responses otherwise: Kendall's tau is below min_tau {min_tau:g}",
+    "no_reference": "the prompt has no answer that could be chosen",
+    "none_usable": "no candidate can be used",
+    "none_good_enough": "no candidate's mean score reaches min_score {min_score:g}",
     "special_tokens": "the prompt spells a special token, and such text is never trained on",
     "below_top": "best and worst differ by {difference:.3f}, not among the widest {fraction:.0%} of the iteration",
 }
@@ -38,6 +41,9 @@ _RULES = {
     "rejected_from_initial": "the best by mean score against the worst that {initial} wrote",
     "consistent": "the best against the worst, where the model before ranks likewise (Kendall's tau from {min_tau:g})",
     "top_margin": "the best against the worst, for the {fraction:.0%} of prompts where they are furthest apart",
+    "spin": "the answer that is given with the prompt against each of the model's own",
+    "positives": "every usable candidate with a mean score of at least {min_score:g}, by itself",
+    "threshold": "every usable candidate by itself, wanted from a mean score of {min_score:g} on",
 }
 """What each pair rule does, filled in with its settings."""
 _NO_JUDGMENT_PAIR = {
@@ -47,6 +53,7 @@ _NO_JUDGMENT_PAIR = {
     None: "it is not built yet, or was left out: it is too long, its score is chosen too often, or there are "
     "meta_judge.max_share of such pairs already",
 }
+_STYLES = {"chosen": "bold green", "wanted": "bold green", "rejected": "bold red", "unwanted": "bold red"}
 _UNUSABLE = {
     "truncated": "it was cut off at the length limit",
     "empty": "it is empty",
@@ -71,6 +78,8 @@ def _prompt(found: PromptWalk) -> Iterator[RenderableType]:
             yield Indented(f"{shot.id} ({kind})", 2)
             yield Indented(shot.text, 4)
     author = f", written by {prompt.model}" if prompt.model else ", from a file"
+    if prompt.seed_id:
+        author = f", of seed {prompt.seed_id}"
     yield _title(f"Prompt {prompt.id} (iteration {found.iteration}{author})", prompt.id == found.item)
     yield Indented(prompt.text, 2)
     if prompt.raw.strip() not in ("", prompt.text):
@@ -95,7 +104,7 @@ def _candidate(candidate: Candidate, found: PromptWalk) -> Iterator[RenderableTy
     if candidate.before is not None:
         score += f" (by the model before {candidate.before:.3f})"
     ended = "cut off" if response.finish_reason == "length" else "ended by itself"
-    style = {"chosen": "bold green", "rejected": "bold red", None: "bold"}[candidate.role]
+    style = _STYLES.get(candidate.role or "", "bold")
     role = f" {candidate.role.upper()}" if candidate.role else " (not usable)" if candidate.unusable else ""
     mark = _MARK if response.id == found.item else ""
     yield Indented(f"{response.id}{role}{mark}", 2, style)
@@ -154,14 +163,17 @@ def _reasons(found: PromptWalk) -> Iterator[str]:
     decision, pair = found.decision, found.pair
     rule = decision.rule
     if pair is not None:
-        yield f"chosen   {pair.chosen_id}  score {pair.chosen_score:.3f}"
-        yield f"rejected {pair.rejected_id}  score {pair.rejected_score:.3f}"
-        yield f"margin   {pair.margin:.3f}, at least min_margin {rule['min_margin']:g}"
+        yield f"chosen   {pair.chosen_id}{_score(pair.chosen_score)}"
+        yield f"rejected {pair.rejected_id}{_score(pair.rejected_score)}"
+        if pair.margin is not None:
+            yield f"margin   {pair.margin:.3f}, at least min_margin {rule['min_margin']:g}"
         yield f"rule     {rule['type']}: {_RULES[rule['type']].format(**rule)}"
         if found.further_pairs:
             yield f"further  {len(found.further_pairs)} of this prompt's pairs: {', '.join(found.further_pairs)}"
         if pair.retokenised:
             yield "note     TRL's tokenisation of this pair differs from the generated tokens"
+    elif decision.outcome == "labelled":
+        yield f"rule     {rule['type']}: {_RULES[rule['type']].format(**rule)}"
     elif decision.outcome == "open":
         yield "pairs are not built yet"
     else:
@@ -171,6 +183,10 @@ def _reasons(found: PromptWalk) -> Iterator[str]:
         if candidate.unusable:
             why = _UNUSABLE.get(candidate.unusable, candidate.unusable).format(**rule)
             yield f"not used {candidate.response.id}: {why}"
+
+
+def _score(score: float | None) -> str:
+    return "" if score is None else f"  score {score:.3f}"
 
 
 def _seed(found: SeedWalk) -> Iterator[RenderableType]:

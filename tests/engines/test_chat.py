@@ -277,7 +277,7 @@ def test_spells_special(chat: Chat, text: str, spelled: bool) -> None:
 def test_targets_begin_where_the_assistant_writes(chat: Chat, messages: tuple[Message, ...]) -> None:
     ((ids, start, _),) = chat.encode_targets([messages])
     assert ids[:start] == chat.encode([messages[:-1]])[0]
-    assert chat.tokenizer.decode(ids[start:]) == messages[-1].content + "<|im_end|>\n"
+    assert chat.tokenizer.decode(ids[start:]) == messages[-1].content + "<|im_end|>"
 
 
 def test_a_target_that_begins_with_white_space_loses_none_of_it(chat: Chat) -> None:
@@ -286,14 +286,14 @@ def test_a_target_that_begins_with_white_space_loses_none_of_it(chat: Chat) -> N
         ((ids, start, _),) = chat.encode_targets([talk(["Hi", text])])
         grown = len(chat.encode([talk(["Hi"])])[0]) - start
         assert grown in (0, 1)
-        assert chat.tokenizer.decode(ids[start:]) == "\n" * grown + text + "<|im_end|>\n"
+        assert chat.tokenizer.decode(ids[start:]) == "\n" * grown + text + "<|im_end|>"
 
 
 @ONE_FIXTURE
 @given(st.lists(HOSTILE.map(str.strip), min_size=2, max_size=2))
 def test_any_target_is_the_last_message_and_what_ends_it(chat: Chat, contents: list[str]) -> None:
     ((ids, start, _),) = chat.encode_targets([talk(contents)])
-    assert chat.tokenizer.decode(ids[start:]) == contents[1] + "<|im_end|>\n"
+    assert chat.tokenizer.decode(ids[start:]) == contents[1] + "<|im_end|>"
     assert Counter(control(chat, ids[start:])) == {chat.tokenizer.eos_token_id: 1}
 
 

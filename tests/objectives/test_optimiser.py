@@ -1,4 +1,7 @@
+from typing import Any
+
 import pytest
+from pydantic import ValidationError
 
 from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.optimiser import OptimiserConfig, trl_arguments
@@ -23,14 +26,30 @@ def test_every_setting_is_tried_here() -> None:
 @pytest.mark.parametrize("setting", CHANGES)
 def test_each_setting_reaches_trl(setting: str) -> None:
     value, name, expected = CHANGES[setting]
-    arguments = trl_arguments(OptimiserConfig.model_validate({setting: value}), "out", 7)
+    arguments = trl_arguments(SFTConfig.model_validate({setting: value}), "out", 7)
     assert arguments[name] == expected
-    assert trl_arguments(OptimiserConfig(), "out", 7)[name] != expected
+    assert trl_arguments(SFTConfig(), "out", 7)[name] != expected
 
 
 @pytest.mark.parametrize("config", [SFTConfig(), DPOConfig()])
-def test_batch_is_micro_batch_times_accumulation(config: OptimiserConfig) -> None:
+def test_batch_is_micro_batch_times_accumulation(config: SFTConfig | DPOConfig) -> None:
     arguments = trl_arguments(config, "out", 7)
     assert arguments["per_device_train_batch_size"] * arguments["gradient_accumulation_steps"] == config.batch_size
     assert arguments["seed"] == 7
     assert arguments["report_to"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(3e-4, [3e-4] * 4), ([3e-4, 1e-4], [3e-4, 1e-4, 1e-4, 1e-4]), ([2e-4], [2e-4] * 4)]
+)
+def test_a_list_has_a_value_for_each_iteration_and_the_last_holds_on(given: Any, expected: list[float]) -> None:
+    for config in (SFTConfig(learning_rate=given), DPOConfig(learning_rate=given)):
+        found = [trl_arguments(config.at(t), "out", 7)["learning_rate"] for t in (1, 2, 3, 4)]
+        assert found == expected
+    assert [DPOConfig(beta=given).at(t).beta for t in (1, 2, 3, 4)] == expected
+
+
+@pytest.mark.parametrize("wrong", [[], [1e-4, 0.0], 0.0])
+def test_a_list_is_not_empty_and_all_of_it_is_above_zero(wrong: Any) -> None:
+    with pytest.raises(ValidationError, match="learning_rate"):
+        DPOConfig(learning_rate=wrong)

@@ -35,4 +35,4 @@ def test_a_text_that_was_scored_twice_is_never_on_both_sides() -> None:
 
 
 def test_how_many_pairs_there_can_be() -> None:
-    assert AllPairsConfig().most_pairs(10, 4) == 60
+    assert AllPairsConfig().most_rows(10, 4) == 60

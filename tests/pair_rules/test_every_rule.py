@@ -13,17 +13,23 @@ from scored_responses import scored as scored_response
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
 from selfreward.pair_rules.scored import Scored
-from selfreward.pair_rules.settings import PairSettings
+from selfreward.pair_rules.settings import LabelSettings, PairSettings, RuleSettings
+from selfreward.pair_rules.spin import spin
 from selfreward.terminal.render_walk import _NO_PAIR, _RULES
 
 READER: TypeAdapter[Any] = TypeAdapter(PairRuleConfig)
-TYPES = [member.model_fields["type"].default for member in get_args(get_args(PairRuleConfig)[0])]
+MEMBERS = {member.model_fields["type"].default: member for member in get_args(get_args(PairRuleConfig)[0])}
+TYPES = list(MEMBERS)
+COMPARING = [kind for kind, member in MEMBERS.items() if issubclass(member, PairSettings)]
+LABELLING = [kind for kind, member in MEMBERS.items() if issubclass(member, LabelSettings)]
 REASONS = {"too_few_usable", "tie", "small_margin", "small_tier_margin", "identical"}
 REASONS |= {"one_side_only", "initial_not_worse", "small_initial_margin", "no_earlier_ranking", "inconsistent"}
+OF_OTHERS = {"no_reference", "none_usable", "none_good_enough", "special_tokens", "below_top"}
+"""Of rules that compare no scores, and of the stage."""
 
 
-def rule(kind: str, **settings: Any) -> PairSettings:
-    found: PairSettings = READER.validate_python({"type": kind, **settings})
+def rule(kind: str, **settings: Any) -> Any:
+    found: RuleSettings = READER.validate_python({"type": kind, **settings})
     return found.at(1)
 
 
@@ -34,7 +40,11 @@ def given_what_it_asks(config: PairSettings, found: list[Scored]) -> list[Scored
     return [replace(one, before=one.score) for one in found] if config.asks == "previous" else found
 
 
-@pytest.mark.parametrize("kind", TYPES)
+def test_every_rule_is_tried_here() -> None:
+    assert {*COMPARING, *LABELLING, "spin"} == set(TYPES)
+
+
+@pytest.mark.parametrize("kind", COMPARING)
 @given(drawn=CANDIDATES, margin=MARGINS, seed=st.integers(0, 3), order=st.randoms(use_true_random=False))
 def test_what_always_holds(kind: str, drawn: list[tuple[float, str]], margin: float, seed: int, order: Any) -> None:
     config = rule(kind, min_margin=margin)
@@ -46,7 +56,7 @@ def test_what_always_holds(kind: str, drawn: list[tuple[float, str]], margin: fl
     if isinstance(result, str):
         assert result in REASONS
         return
-    assert 0 < len(result) <= config.most_pairs(1, len(drawn))
+    assert 0 < len(result) <= config.most_rows(1, len(drawn))
     margins = [chosen.score - rejected.score for chosen, rejected in result]
     assert margins == sorted(margins, reverse=True)
     assert min(margins) > 0
@@ -58,7 +68,43 @@ def test_what_always_holds(kind: str, drawn: list[tuple[float, str]], margin: fl
     assert not preferred & {(worse, better) for better, worse in preferred}
 
 
-@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("kind", LABELLING)
+@given(drawn=CANDIDATES, least=st.none() | MARGINS, order=st.randoms(use_true_random=False))
+def test_what_always_holds_of_labels(
+    kind: str, drawn: list[tuple[float, str]], least: float | None, order: Any
+) -> None:
+    config = rule(kind, min_score=least).on_scale(5.0)
+    given_ = candidates(drawn)
+    found, left_out = config.label(given_)
+    shuffled = list(given_)
+    order.shuffle(shuffled)
+    assert config.label(shuffled) == (found, left_out)
+    assert len(found) + left_out.total() == len(given_)
+    assert len(found) <= config.most_rows(1, len(drawn))
+    texts = [one.response.text.strip() for one, _ in found]
+    assert len(set(texts)) == len(texts)
+    assert all(wanted == (one.score >= (5.0 if least is None else least)) for one, wanted in found)
+    assert {one for one, _ in found} <= set(given_)
+
+
+@given(drawn=CANDIDATES, reference=st.none() | st.sampled_from(["a", " b ", "z"]), order=st.randoms())
+def test_what_always_holds_of_spin(drawn: list[tuple[float, str]], reference: str | None, order: Any) -> None:
+    own = [one.response for one in candidates(drawn)]
+    found, unusable = spin(reference, own)
+    shuffled = list(own)
+    order.shuffle(shuffled)
+    assert spin(reference, shuffled) == (found, unusable)
+    if isinstance(found, str):
+        assert found == ("no_reference" if reference is None else "identical" if own else "none_usable")
+        return
+    assert reference is not None
+    assert 0 < len(found) <= rule("spin").most_rows(1, len(drawn))
+    texts = [one.text.strip() for one in found]
+    assert len(set(texts)) == len(texts)
+    assert reference.strip() not in texts
+
+
+@pytest.mark.parametrize("kind", COMPARING)
 @given(drawn=CANDIDATES)
 def test_a_pair_is_found_where_the_texts_all_differ(kind: str, drawn: list[tuple[float, str]]) -> None:
     different = [scored_response(i, score, f"{text}{i}") for i, (score, text) in enumerate(drawn)]
@@ -69,8 +115,9 @@ def test_a_pair_is_found_where_the_texts_all_differ(kind: str, drawn: list[tuple
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_every_rule_and_reason_has_its_words(kind: str) -> None:
-    assert _RULES[kind].format(**rule(kind).model_dump())
-    assert set(_NO_PAIR) == REASONS | {"special_tokens", "below_top"}
+    settings = {"min_score": 4.0} if kind in LABELLING else {}
+    assert _RULES[kind].format(**rule(kind, **settings).model_dump())
+    assert set(_NO_PAIR) == REASONS | OF_OTHERS
     assert set(_RULES) == set(TYPES)
 
 

@@ -22,7 +22,7 @@ def test_the_share_is_rounded_up_and_ties_go_to_the_lowest_id(fraction: float, k
 
 
 def test_rounding_does_not_add_one() -> None:
-    assert [TopMarginConfig(fraction=f).most_pairs(n, 4) for f, n in ((0.1, 30), (0.7, 10), (0.35, 100))] == [3, 7, 35]
+    assert [TopMarginConfig(fraction=f).most_rows(n, 4) for f, n in ((0.1, 30), (0.7, 10), (0.35, 100))] == [3, 7, 35]
     assert widest({}, 0.5) == frozenset()
 
 

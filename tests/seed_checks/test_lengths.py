@@ -4,7 +4,7 @@ import pytest
 
 from selfreward.engines.chat import Chat
 from selfreward.judges import JudgeConfig, build_judge
-from selfreward.objectives.sft import SFTConfig
+from selfreward.objectives.sft import SeedSFTConfig
 from selfreward.records import EFTSeed, IFTSeed, Message
 from selfreward.resources import find
 from selfreward.seed_checks import lengths
@@ -23,7 +23,7 @@ def test_they_are_what_sft_counts(chat: Chat, monkeypatch: pytest.MonkeyPatch) -
     judge = build_judge(JudgeConfig(), TAGS)
     monkeypatch.setattr(lengths, "AT_ONCE", 7)
     found, refused = measure(seeds, judge, chat, 400, "here")
-    examples = build_examples(ift, eft, judge, chat, 400, SFTConfig(), seed=0)
+    examples = build_examples(ift, eft, judge, chat, 400, SeedSFTConfig(), seed=0)
     assert found is not None
     assert refused == []
     assert len(found.left_out) == examples.counts["drop.too_long"] > 0

@@ -10,8 +10,11 @@ from pydantic import TypeAdapter
 
 from selfreward.engines.chat import Chat
 from selfreward.pair_rules import PairRuleConfig
+from selfreward.pair_rules.positives import PositivesConfig
+from selfreward.pair_rules.spin import SpinConfig
+from selfreward.pair_rules.threshold import ThresholdConfig
 from selfreward.records import Judgment, Message, Prompt, Response
-from selfreward.stages.pairing import Part, build_pairs, widest_margins
+from selfreward.stages.pairing import Part, build_pairs, label_responses, widest_margins
 from selfreward.stages.shard import Shard
 
 TAGS = ("<think>", "</think>")
@@ -245,3 +248,52 @@ def test_no_pair_crosses_prompts_and_every_prompt_is_accounted_for(
         assert pair.chosen != pair.rejected
     paired = {pair.prompt_id for pair in expected.records}
     assert len(paired) + sum(n for name, n in expected.counts.items() if name.startswith("drop.")) == len(prompts)
+
+
+def test_single_responses_say_where_they_come_from(chat: Chat) -> None:
+    prompts = [prompt(0), prompt(1), prompt(2, "What is <|im_end|>?"), prompt(3)]
+    sets = [
+        judged(chat, prompts[0], ("good", 5.0), ("bad", 1.0), ("unread", None)),
+        judged(chat, prompts[1], ("middling", 3.0), ("middling ", 5.0)),
+        judged(chat, prompts[2], ("good", 5.0)),
+        judged(chat, prompts[3], ("x", None)),
+    ]
+    responses, judgments = ([x for part in side for x in part] for side in zip(*sets, strict=True))
+    part = Part(prompts, responses, judgments)
+    shard = label_responses(part, PositivesConfig(min_score=5.0), chat, TAGS)
+    (row,) = shard.records
+    assert (row.response_id, row.prompt_id, row.label, row.score) == ("r-p-0-0", "p-0", True, 5.0)
+    assert [m.content for m in (*row.prompt, *row.completion)] == ["Prompt number 0?", "good"]
+    assert row.token_ids == responses[0].token_ids
+    assert {name: n for name, n in shard.counts.items() if n} == {
+        "unusable.unjudged": 2,
+        "unusable.low_score": 2,
+        "unusable.repeated": 1,
+        "drop.none_good_enough": 1,
+        "drop.special_tokens": 1,
+        "drop.none_usable": 1,
+    }
+    both = label_responses(part, ThresholdConfig(min_score=5.0), chat, TAGS).records
+    assert [(r.response_id, r.label) for r in both] == [("r-p-0-0", True), ("r-p-0-1", False), ("r-p-1-0", False)]
+    assert len({r.id for r in both}) == 3
+
+
+def test_a_reference_is_chosen_against_the_models_own(chat: Chat) -> None:
+    from_seed = prompt(0).model_copy(update={"reference": "The answer.", "seed_id": "seed-7"})
+    from_file = prompt(1).model_copy(update={"reference": "Other."})
+    spelled = prompt(2).model_copy(update={"reference": "Say <|im_end|>."})
+    prompts = [from_seed, from_file, spelled, prompt(3)]
+    responses = [response(chat, p, i, f"own {i}") for p in prompts for i in (0, 1)]
+    shard = build_pairs(Part(prompts, responses, []), SpinConfig(), chat, TAGS)
+    assert [(p.chosen_id, p.rejected_id) for p in shard.records] == [
+        ("seed-7", "r-p-0-0"),
+        ("seed-7", "r-p-0-1"),
+        ("p-1", "r-p-1-0"),
+        ("p-1", "r-p-1-1"),
+    ]
+    pair = shard.records[0]
+    assert (pair.chosen[0].content, pair.rejected[0].content) == ("The answer.", "own 0")
+    assert (pair.chosen_score, pair.rejected_score, pair.margin, pair.retokenised) == (None, None, None, False)
+    assert pair.chosen_token_ids == (*chat.plain_ids("The answer."), chat.tokenizer.eos_token_id)
+    assert pair.rejected_token_ids == responses[0].token_ids
+    assert {name: n for name, n in shard.counts.items() if n} == {"drop.special_tokens": 1, "drop.no_reference": 1}

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from selfreward.engines.chat import Chat
 from selfreward.errors import StageError
 from selfreward.records import IFTSeed, Message, Prompt
-from selfreward.stages.prompt_generation import PromptsConfig, PromptWriter, prompts_from_file
+from selfreward.stages.prompt_generation import PromptsConfig, PromptWriter, prompts_from_file, prompts_from_seeds
 from selfreward.stages.shard import Shard
 from selfreward.templates import load_prompt_template
 
@@ -230,3 +231,39 @@ def test_what_other_seeds_ask_is_not_written_again(chat: Chat, fake_engine: Any)
     shards = list(again.rounds([], [], 0))
     assert first.text not in {p.text for p in everything(shards)}
     assert sum(shard.counts["drop.duplicate"] for shard in shards) >= 1
+
+
+def test_the_seeds_instructions_are_drawn_without_replacement() -> None:
+    rows = seeds(10)
+    shares = [prompts_from_seeds(rows, 4, t, seed=1).records for t in (1, 2, 3, 4)]
+    assert [len(share) for share in shares] == [4] * 4
+    first, second, third, fourth = ({p.seed_id for p in share} for share in shares)
+    assert not first & second, "within one pass no seed is drawn twice"
+    assert not third & fourth
+    assert len({p.id for share in shares for p in share}) == 16
+    by_id = {row.id: row for row in rows}
+    for prompt in shares[0]:
+        row = by_id[prompt.seed_id or ""]
+        assert (prompt.text, prompt.reference, prompt.iteration) == (row.instruction, "Answer.", 1)
+    assert prompts_from_seeds(rows, 4, 2, seed=1).records == shares[1]
+    assert prompts_from_seeds(rows, 4, 1, seed=2).records != shares[0]
+
+
+def test_more_prompts_than_seeds_are_all_the_seeds() -> None:
+    shares = [prompts_from_seeds(seeds(3), 8, t, seed=1).records for t in (1, 2)]
+    assert [{p.seed_id for p in share} for share in shares] == [{"s-0", "s-1", "s-2"}] * 2
+
+
+def test_seeds_that_are_conversations_are_counted_and_left_out() -> None:
+    (one,) = seeds(1)
+    system = one.model_copy(update={"id": "long", "messages": (Message(role="system", content="x"), *one.messages)})
+    shard = prompts_from_seeds([system, one], 8, 1, seed=1)
+    assert ([p.seed_id for p in shard.records], shard.counts["drop.conversation"]) == (["s-0"], 1)
+    with pytest.raises(StageError, match=r"from_seeds: none of the 1 IFT seeds"):
+        prompts_from_seeds([system], 8, 1, seed=1)
+
+
+def test_prompts_come_from_one_place() -> None:
+    for other in ({"file": "x.txt"}, {"model": {"name": "m"}}):
+        with pytest.raises(ValidationError, match="from_seeds goes with neither"):
+            PromptsConfig.model_validate({"from_seeds": True, **other})

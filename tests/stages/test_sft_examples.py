@@ -8,7 +8,7 @@ from selfreward.engines.chat import Chat
 from selfreward.judges import JudgeConfig, build_judge
 from selfreward.judges.asking import ask
 from selfreward.judges.expected import score_tokens
-from selfreward.objectives.sft import SFTConfig
+from selfreward.objectives.sft import SeedSFTConfig
 from selfreward.records import EFTSeed, Example, IFTSeed, Message
 from selfreward.stages.sft_examples import build_examples
 from selfreward.stages.shard import Shard
@@ -44,7 +44,7 @@ def build(chat: Chat, *seeds: IFTSeed | EFTSeed, method: str = "expected", conte
         judge,
         chat,
         context,
-        SFTConfig.model_validate(config),
+        SeedSFTConfig.model_validate(config),
         seed,
     )
 

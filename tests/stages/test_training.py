@@ -50,6 +50,7 @@ def job(tiny_model: Path, tmp_path: Path) -> Callable[..., TrainingJob]:
     def make(objective: SFTConfig | DPOConfig, rows: list[Example] | list[PreferencePair]) -> TrainingJob:
         write_table(tmp_path / "data.parquet", rows, type(rows[0]))
         return TrainingJob(
+            section="sft" if isinstance(objective, SFTConfig) else "train",
             objective=objective,
             model=ModelConfig(name=str(tiny_model)),
             adapter=None,
@@ -93,7 +94,7 @@ def test_pairs_that_are_too_long_are_left_out_not_cut(job: Callable[..., Trainin
     pairs = [_pair(0, words=2), _pair(1, words=2), _pair(2, words=60)]
     result = train(job(DPOConfig(max_length=80, batch_size=2), pairs), tmp_path / "out", lambda *_: None)
     assert result.counts == {"rows": 2, "drop.too_long": 1}
-    with pytest.raises(TrainingError, match=r"all 3 rows are longer than dpo\.max_length=16"):
+    with pytest.raises(TrainingError, match=r"all 3 rows are longer than train\.max_length=16"):
         train(job(DPOConfig(max_length=16), pairs), tmp_path / "none", lambda *_: None)
 
 

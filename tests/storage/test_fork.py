@@ -47,8 +47,8 @@ def test_files_are_copied_where_links_fail(finished_run: RunStore, monkeypatch: 
 
 
 def test_fork_has_the_parents_settings_with_changes(finished_run: RunStore) -> None:
-    config = make(finished_run, 1, "other", "dpo.beta=0.2", "judge.method.type=expected").config()
-    assert (config.name, config.dpo.beta, config.judge.method.type) == ("other", 0.2, "expected")
+    config = make(finished_run, 1, "other", "train.beta=0.2", "judge.method.type=expected").config()
+    assert (config.name, config.train.beta, config.judge.method.type) == ("other", 0.2, "expected")
     assert config.run_dir == finished_run.path.parent / "other"
     assert config.seeds == finished_run.config().seeds
 
@@ -87,7 +87,7 @@ def test_settings_that_iteration_0_has_used_are_refused(finished_run: RunStore, 
 
 def test_unknown_setting_is_refused(finished_run: RunStore) -> None:
     with pytest.raises(ConfigError, match="did you mean beta"):
-        make(finished_run, 1, "other", "dpo.bta=1")
+        make(finished_run, 1, "other", "train.bta=1")
 
 
 @pytest.mark.parametrize("name", ["../other", "a/b", ""])
