@@ -185,8 +185,8 @@ def test_the_limits_act(bench: Bench, changes: dict[str, Any], made: int, reason
     assert (pairs.entry.rows, pairs.entry.counts[f"drop.{reason}"]) == (made, 4 - made)
 
 
-def test_dpo_max_length_leaves_out_what_training_would(bench: Bench) -> None:
-    _, _, pairs = bench.run(**{"dpo.max_length": 200})
+def test_train_max_length_leaves_out_what_training_would(bench: Bench) -> None:
+    _, _, pairs = bench.run(**{"train.max_length": 200})
     assert pairs is not None
     assert (pairs.entry.rows, pairs.entry.counts["drop.too_long"]) == (0, 4)
 
