@@ -9,6 +9,7 @@ from unittest.mock import MagicMock
 import pytest
 from fixture_run import Command, add
 
+from selfreward import open_run
 from selfreward.config import RunConfig, make_config
 from selfreward.diagnose import diagnose
 from selfreward.engines.chat import Chat
@@ -122,6 +123,7 @@ def test_pairs_of_judgments_and_what_can_be_looked_at(bench: Bench, command: Com
         assert (judgments[pair.chosen_id].score, judgments[pair.rejected_id].score) == (2, 4)
         assert pair.chosen[0].content == judgments[pair.chosen_id].raw
     assert made.entry.counts["drop.no_agreement"] == 1
+    assert open_run(session.store.path).iteration(1).judgment_pairs["chosen_id"] == [pair.chosen_id for pair in pairs]
     assert verify(session.store.path) == []
 
     found = iteration_metrics(session.store, it)
