@@ -88,8 +88,14 @@ def make_plan(config: RunConfig) -> Plan:
         sft=tuple(_sft(config, ift, eft, adapter)),
         self_reward=tuple(_self_reward(config, ift, eft, adapter)) if config.iterations else (),
         finished=tuple(_finished(config.run_dir)),
-        notices=tuple(steps.seed_notices(config)),
+        notices=(*steps.seed_notices(config), *_not_in_every_iteration(config)),
     )
+
+
+def _not_in_every_iteration(config: RunConfig) -> Iterator[str]:
+    meta = config.meta_judge
+    if meta is not None and not meta.holds_in(config.iterations):
+        yield f"judgments are compared up to iteration {meta.last_iteration} only (meta_judge.last_iteration)"
 
 
 def _sft(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adapter: int | None) -> list[StagePlan]:

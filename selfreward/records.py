@@ -159,7 +159,7 @@ class Judgment(Record):
 
     prompt_id: str
     response_ids: tuple[str, ...]
-    """One id; two for a pairwise verdict, in the order shown."""
+    """One id; two for a pairwise verdict, in the order shown. A verdict on judgments has theirs."""
     method: str
     rubric: str
     """Name and short hash of the rubric, ``additive_5pt@1a2b3c4d``."""
@@ -183,7 +183,11 @@ class Judgment(Record):
 
 
 class PreferencePair(Record):
-    """Chosen against rejected, with TRL's conversational columns first."""
+    """Chosen against rejected, with TRL's conversational columns first.
+
+    Both are responses, or both are judgments: then their scores are strengths from comparisons, and the token ids are
+    what training makes of their texts.
+    """
 
     prompt: tuple[Message, ...]
     chosen: tuple[Message, ...]

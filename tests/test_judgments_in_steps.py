@@ -4,10 +4,12 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from fixture_run import Command, add
 
+from selfreward import open_run
 from selfreward.config import RunConfig, make_config
 from selfreward.diagnose import diagnose
 from selfreward.engines.chat import Chat
@@ -17,7 +19,14 @@ from selfreward.models import ModelRef
 from selfreward.progress import Reporter
 from selfreward.records import Judgment, PreferencePair, Prompt, Response, content_id
 from selfreward.session import Policy, Session
-from selfreward.steps import build_judgment_pairs, build_pairs, compare_judgments, judge_responses, write_responses
+from selfreward.steps import (
+    build_judgment_pairs,
+    build_pairs,
+    compare_judgments,
+    judge_responses,
+    train_dpo,
+    write_responses,
+)
 from selfreward.steps.metrics import iteration_metrics
 from selfreward.steps.pairs import Asked
 from selfreward.storage.iteration import IterationStore, Stored
@@ -114,6 +123,7 @@ def test_pairs_of_judgments_and_what_can_be_looked_at(bench: Bench, command: Com
         assert (judgments[pair.chosen_id].score, judgments[pair.rejected_id].score) == (2, 4)
         assert pair.chosen[0].content == judgments[pair.chosen_id].raw
     assert made.entry.counts["drop.no_agreement"] == 1
+    assert open_run(session.store.path).iteration(1).judgment_pairs["chosen_id"] == [pair.chosen_id for pair in pairs]
     assert verify(session.store.path) == []
 
     found = iteration_metrics(session.store, it)
@@ -211,6 +221,23 @@ def test_other_settings_for_finished_work_are_refused_by_name(bench: Bench) -> N
         with pytest.raises(StoreError, match="--name") as refused:
             bench.run(**change)
         assert named in str(refused.value)
+
+
+def test_training_takes_both_kinds_and_it_cannot_be_switched_off_under_a_model(bench: Bench) -> None:
+    session, it, made = bench.run()
+    assert made is not None
+    pairs, asked = it.stored("pairs", PreferencePair), MagicMock()
+    session.run_training = asked  # type: ignore[method-assign]
+    train_dpo(session, it, M1, pairs, made)
+    train_dpo(session, it, M1, pairs, None)
+    (_, with_both, on), (_, without, off) = (call.args for call in asked.call_args_list)
+    assert with_both.data == tuple(map(str, [*pairs.paths(), *made.paths()]))
+    assert without.data == tuple(map(str, pairs.paths()))
+    assert set(on.inputs) - set(off.inputs) == {"judgment_pairs"}
+    it.begin("adapter", on)
+    it.finish("adapter")
+    with pytest.raises(StoreError, match=r"meta_judge: \{.*\} -> None"):
+        it.begin("adapter", off)
 
 
 def test_a_fork_leaves_what_it_took_over_as_it_is(bench: Bench) -> None:

@@ -137,6 +137,9 @@ def test_judging_the_judgments_is_planned(tmp_path: Path) -> None:
         "judgment_pairs",
         "adapter",
     ]
+    assert plan.notices == without.notices
+    (notice,) = make_plan(demo(tmp_path, sampled, "iterations=3", "meta_judge.last_iteration=2")).notices
+    assert "up to iteration 2 only" in notice
     read = make_plan(demo(tmp_path, sampled, "meta_judge={verdict: expected}"))
     assert stage(read, "judgment_comparisons").tokens_written == 0
 

@@ -88,6 +88,11 @@ def test_iteration_0_has_no_pairs(finished_run: RunStore) -> None:
         list_pairs(finished_run, 0)
 
 
+def test_pairs_of_judgments_are_there_only_where_the_recipe_asks_for_them(finished_run: RunStore) -> None:
+    with pytest.raises(StoreError, match="has no pairs of judgments; an iteration of a recipe with meta_judge"):
+        list_pairs(finished_run, 1, of="judgments")
+
+
 def test_pairs_that_are_not_begun(unfinished_run: RunStore) -> None:
     with pytest.raises(StoreError, match="has no pairs yet"):
         list_pairs(unfinished_run, 3)
