@@ -14,14 +14,13 @@ from selfreward import steps
 from selfreward.builtin_model import BUILTIN_NAME, DIRECTORY_NAME, cache_root
 from selfreward.config import RunConfig
 from selfreward.engines.loading import ModelConfig
-from selfreward.errors import ConfigError
 from selfreward.judges.pairwise import PairwiseConfig
 from selfreward.judges.sampled import SampledConfig
 from selfreward.models import resolve_model
+from selfreward.objectives.installed import check_installed
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
 from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.records import EFTSeed, Frozen, IFTSeed
-from selfreward.seeding.prompt_file import read_prompts
 from selfreward.storage.run import RUN, RunStore
 from selfreward.templates import load_prompt_template
 
@@ -82,6 +81,7 @@ def make_plan(config: RunConfig) -> Plan:
         SelfRewardError: something that would stop the run.
     """
     ift, eft = steps.read_seeds(config)
+    check_installed(config.train)
     where, model = _model(config.model)
     adapter = _adapter_bytes(model, config.lora)
     return Plan(
@@ -119,7 +119,7 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
     prompt = min(config.prompts.max_tokens, round(fmean(instructions)))
     count, candidates = config.prompts.count, config.prompts.count * config.responses.n
     asked = _REQUESTS_A_PROMPT * count
-    _check_prompt_file(config)
+    steps.check_prompt_file(config)
     if config.prompts.file is not None or config.prompts.from_seeds:
         prompts = StagePlan(stage="prompts", rows=count, most_rows=count)
     else:
@@ -235,18 +235,6 @@ def _training(
         training_steps=math.ceil(math.ceil(rows / objective.batch_size) * objective.epochs),
         most_bytes=adapter,
     )
-
-
-def _check_prompt_file(config: RunConfig) -> None:
-    if config.prompts.file is None:
-        return
-    path = Path(config.prompts.file)
-    rows = len(read_prompts(path))
-    if rows <= (config.iterations - 1) * config.prompts.count:
-        raise ConfigError(
-            f"{path}: {rows} prompts are too few for {config.iterations} iterations "
-            f"of prompts.count={config.prompts.count}: add prompts, lower prompts.count, or ask for less with -n"
-        )
 
 
 def _model(model: ModelConfig) -> tuple[str, dict[str, Any] | None]:

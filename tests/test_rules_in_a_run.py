@@ -82,7 +82,10 @@ def test_spin_judges_nothing_and_chooses_the_seeds_responses(
 
 @pytest.mark.parametrize(
     "parts",
-    [{"pairs": {"type": "positives", "min_score": 1.0}, "train": {"type": "sft", "batch_size": 2}}],
+    [
+        {"pairs": {"type": "positives", "min_score": 1.0}, "train": {"type": "sft", "batch_size": 2}},
+        {"pairs": {"type": "threshold", "min_score": 2.5}, "train": {"type": "kto", "batch_size": 4}},
+    ],
 )
 def test_single_responses_are_trained_on(
     command: Command, make_recipe: MakeRecipe, tmp_path: Path, parts: dict[str, Any]

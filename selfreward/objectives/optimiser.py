@@ -71,6 +71,8 @@ class ObjectiveSettings(OptimiserConfig):
     """Settings that may be lists."""
     learns_from: ClassVar[Makes]
     """What a pair rule has to make."""
+    module: ClassVar[str] = "trl"
+    """Where TRL has it."""
 
     def at(self, iteration: int) -> Self:
         """The objective with the values of one iteration (1, 2, …)."""
