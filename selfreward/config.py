@@ -130,9 +130,11 @@ class RunConfig(Frozen):
                 f"pairs.type={self.pairs.type} asks the model before what it thinks of the ranking, and judge.model is "
                 "the same in every iteration; leave judge.model out, or use another rule"
             )
-        references = self.prompts.from_seeds or self.prompts.file is not None
         problem = self.pairs.problem(self.iterations)
-        if problem := problem or misfit(self.train, self.pairs, self.judge, references=references):
+        refs = self.prompts.from_seeds or self.prompts.file is not None
+        if problem := problem or misfit(
+            self.train, self.pairs, self.judge, references=refs, responses=self.responses.n
+        ):
             raise ValueError(problem)
         for part in ("sft", "train"):
             optimiser: OptimiserConfig = getattr(self, part)

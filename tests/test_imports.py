@@ -31,6 +31,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "api",
         "doctor",
         "init",
+        "merging",
+        "reward_training",
         "seed_checks",
     ),
     ("terminal", "commands", "cli"),

@@ -9,7 +9,7 @@ import pytest
 from selfreward.config import RunConfig, load_config
 from selfreward.errors import ConfigError, ModelError, SeedError, TemplateError
 from selfreward.plan import Plan, StagePlan, make_plan
-from selfreward.resources import find
+from selfreward.resources import find, names
 from selfreward.storage.run import RunStore
 
 
@@ -20,6 +20,17 @@ def demo(tmp_path: Path, *overrides: str) -> RunConfig:
 
 def stage(plan: Plan, name: str, *, sft: bool = False) -> StagePlan:
     return next(s for s in (plan.sft if sft else plan.self_reward) if s.stage == name)
+
+
+@pytest.mark.parametrize("name", names("recipes"))
+def test_every_recipe_can_be_planned(name: str) -> None:
+    config = load_config(find("recipes", name))
+    plan = make_plan(config)
+    stages = [one.stage for one in plan.self_reward]
+    assert stages[:2] == ["prompts", "responses"]
+    assert {config.pairs.stage, "adapter"} <= set(stages)
+    assert ("judgments" in stages) == (config.pairs.type != "spin")
+    assert all(one.rows > 0 for one in plan.self_reward)
 
 
 def test_rows_tokens_and_steps(tmp_path: Path) -> None:

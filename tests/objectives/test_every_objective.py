@@ -170,6 +170,7 @@ def test_what_goes_together(train: Any, rule: Any, judge: Any, references: bool,
         RULES.validate_python(rule),
         JudgeConfig.model_validate(judge),
         references=references,
+        responses=2,
     )
     assert (found is None) if says is None else (found is not None and says in found)
 
