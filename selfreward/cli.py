@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from selfreward.commands import evaluate, rubrics, seeds
+from selfreward.commands import evaluate, models, rubrics, seeds
 from selfreward.commands.options import RUNS, AsJson, Overrides, RunName, RunsDir, find_run, say
 from selfreward.errors import SelfRewardError
 
@@ -30,6 +30,8 @@ app = typer.Typer(
 app.add_typer(seeds.app, name="seeds")
 app.add_typer(rubrics.app, name="rubrics")
 app.add_typer(evaluate.app, name="eval")
+app.command()(models.merge)
+app.command("train-reward")(models.train_reward)
 
 
 @app.command()

@@ -146,9 +146,11 @@ class RunConfig(Frozen):
             measured, makes_pairs = self.evaluation.judge_data is not None, self.pairs.makes == "pairs"
             if problem := getattr(self, gates).problem(measured, method.compares, makes_pairs):
                 raise ValueError(f"{gates}.{problem}")
-        references = self.prompts.from_seeds or self.prompts.file is not None
         problem = self.pairs.problem(self.iterations)
-        if problem := problem or misfit(self.train, self.pairs, self.judge, references=references):
+        refs = self.prompts.from_seeds or self.prompts.file is not None
+        if problem := problem or misfit(
+            self.train, self.pairs, self.judge, references=refs, responses=self.responses.n
+        ):
             raise ValueError(problem)
         for part in ("sft", "train"):
             optimiser: OptimiserConfig = getattr(self, part)

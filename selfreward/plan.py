@@ -10,14 +10,13 @@ from statistics import fmean
 
 from selfreward import steps
 from selfreward.config import RunConfig
-from selfreward.errors import ConfigError
 from selfreward.judges.pairwise import PairwiseConfig
 from selfreward.judges.sampled import SampledConfig
 from selfreward.model_size import adapter_bytes, root_model
+from selfreward.objectives.installed import check_installed
 from selfreward.objectives.optimiser import OptimiserConfig
 from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.records import EFTSeed, Frozen, IFTSeed
-from selfreward.seeding.prompt_file import read_prompts
 from selfreward.storage.run import RUN, RunStore
 from selfreward.templates import Rubric, load_prompt_template
 
@@ -78,6 +77,7 @@ def make_plan(config: RunConfig) -> Plan:
         SelfRewardError: something that would stop the run.
     """
     ift, eft = steps.read_seeds(config)
+    check_installed(config.train)
     where, model = root_model(config.model)
     adapter = adapter_bytes(model, config.lora)
     return Plan(
@@ -121,7 +121,7 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
     prompt = min(config.prompts.max_tokens, round(fmean(instructions)))
     count, candidates = config.prompts.count, config.prompts.count * config.responses.n
     asked = _REQUESTS_A_PROMPT * count
-    _check_prompt_file(config)
+    steps.check_prompt_file(config)
     if config.prompts.file is not None or config.prompts.from_seeds:
         prompts = StagePlan(stage="prompts", rows=count, most_rows=count)
     else:
@@ -272,18 +272,6 @@ def _training(
         training_steps=math.ceil(math.ceil(rows / objective.batch_size) * objective.epochs),
         most_bytes=adapter,
     )
-
-
-def _check_prompt_file(config: RunConfig) -> None:
-    if config.prompts.file is None:
-        return
-    path = Path(config.prompts.file)
-    rows = len(read_prompts(path))
-    if rows <= (config.iterations - 1) * config.prompts.count:
-        raise ConfigError(
-            f"{path}: {rows} prompts are too few for {config.iterations} iterations "
-            f"of prompts.count={config.prompts.count}: add prompts, lower prompts.count, or ask for less with -n"
-        )
 
 
 def _finished(path: Path) -> Iterator[str]:

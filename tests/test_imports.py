@@ -32,6 +32,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "api",
         "doctor",
         "init",
+        "merging",
+        "reward_training",
         "seed_checks",
     ),
     ("terminal", "commands", "cli"),

@@ -24,7 +24,7 @@ from selfreward.steps import (
     build_pairs,
     compare_judgments,
     judge_responses,
-    train_dpo,
+    train,
     write_responses,
 )
 from selfreward.steps.metrics import iteration_metrics
@@ -228,8 +228,8 @@ def test_training_takes_both_kinds_and_it_cannot_be_switched_off_under_a_model(b
     assert made is not None
     pairs, asked = it.stored("pairs", PreferencePair), MagicMock()
     session.run_training = asked  # type: ignore[method-assign]
-    train_dpo(session, it, M1, pairs, made)
-    train_dpo(session, it, M1, pairs, None)
+    train(session, it, M1, pairs, made)
+    train(session, it, M1, pairs, None)
     (_, with_both, on), (_, without, off) = (call.args for call in asked.call_args_list)
     assert with_both.data == tuple(map(str, [*pairs.paths(), *made.paths()]))
     assert without.data == tuple(map(str, pairs.paths()))

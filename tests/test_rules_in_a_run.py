@@ -80,14 +80,9 @@ def test_spin_judges_nothing_and_chooses_the_seeds_responses(
     assert command("diagnose", "tiny")[0] in (0, 1)
 
 
-@pytest.mark.parametrize(
-    "parts",
-    [{"pairs": {"type": "positives", "min_score": 1.0}, "train": {"type": "sft", "batch_size": 2}}],
-)
-def test_single_responses_are_trained_on(
-    command: Command, make_recipe: MakeRecipe, tmp_path: Path, parts: dict[str, Any]
-) -> None:
-    recipe = make_recipe(tmp_path, iterations=1, **parts)
+def test_single_responses_are_trained_on(command: Command, make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    rule = {"type": "positives", "min_score": 1.0}
+    recipe = make_recipe(tmp_path, iterations=1, pairs=rule, train={"type": "sft", "batch_size": 2})
     less = ("--set", "sft.max_tokens=800", "--set", "responses.max_tokens=96")
     code, plan, err = command("run", str(recipe), *less, "--dry-run")
     assert (code, "labelled" in plan) == (0, True), err
@@ -101,7 +96,26 @@ def test_single_responses_are_trained_on(
     code, out, err = command("show", "tiny", rows[0].id)
     assert code == 0, err
     assert "WANTED" in out
-    assert parts["pairs"]["type"] in out
+    assert "positives" in out
     before = (it.path / "manifest.json").read_bytes()
     assert command("run", str(recipe), *less)[0] == 0
     assert (it.path / "manifest.json").read_bytes() == before
+
+
+def test_kto_says_when_the_threshold_is_on_one_side_and_trains_when_it_is_between(
+    command: Command, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    rule, objective = {"type": "threshold", "min_score": 0.0}, {"type": "kto", "batch_size": 4}
+    recipe = make_recipe(tmp_path, iterations=1, pairs=rule, train=objective)
+    less = ("--set", "sft.max_tokens=800", "--set", "responses.max_tokens=96")
+    code, _, err = command("run", str(recipe), *less)
+    assert (code, "on one side of pairs.min_score" in err) == (1, True), err
+    rows = RunStore(tmp_path / "runs" / "tiny").iteration(1).stored("labelled", Labelled).records()
+    median = sorted(row.score for row in rows)[3]
+    code, _, err = command("fork", "tiny", "--at", "0", "--name", "other", "--set", f"pairs.min_score={median!r}")
+    assert code == 0, err
+    code, _, err = command("run", "other")
+    assert code == 0, err
+    it = RunStore(tmp_path / "runs" / "other").iteration(1)
+    assert {row.label for row in it.stored("labelled", Labelled).records()} == {True, False}
+    assert "kl" in it.manifest.stages["adapter"].summary

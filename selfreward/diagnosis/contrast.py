@@ -4,7 +4,7 @@ from array import array
 from typing import Any
 
 from selfreward.diagnosis import thresholds as at
-from selfreward.diagnosis.family import Check, Family, Figures, at_least, at_most
+from selfreward.diagnosis.family import Check, Family, Figures, at_least, at_most, objective
 from selfreward.diagnosis.numbers import ratio, spread, within
 from selfreward.records import PreferencePair
 from selfreward.rouge import rouge_l
@@ -13,8 +13,13 @@ _PAIRS = ("pairs", at.MIN_PAIRS)
 _FURTHER_APART = "a higher responses.temperature or responses.n, a higher pairs.min_margin, or pairs.type: top_margin"
 
 
+_FROM_LN_2 = ({"sigmoid"}, {"robust"}, {"aot"}, {"aot_unpaired"}, {"sigmoid_norm"})
+"""What begins at ln 2, where policy and reference say the same."""
+
+
 def _last_loss(now: Figures, before: Figures) -> float | None:
-    return within(now, "preference_training", "loss", "last")
+    losses = set(objective(now).get("losses", ["sigmoid"]))
+    return within(now, "preference_training", "loss", "last") if losses in _FROM_LN_2 else None
 
 
 class Contrast(Family):
@@ -51,7 +56,7 @@ class Contrast(Family):
             at_most(at.UNLEARNED_LOSS),
             "The loss stays where DPO begins (ln 2 = 0.693): policy and reference still say the same.",
             "a higher train.learning_rate or more train.epochs, or pairs that are further apart",
-            "no training.jsonl of preference training",
+            "no training.jsonl of DPO with a loss that begins at ln 2",
             _PAIRS,
         ),
     )

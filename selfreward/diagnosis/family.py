@@ -101,6 +101,12 @@ class Family:
         return {}
 
 
+def objective(now: Figures) -> Mapping[str, Any]:
+    """What trained; empty for DPO's first form, and where nothing did."""
+    found = now.get("objective")
+    return found if isinstance(found, Mapping) else {}
+
+
 def look(failure: str, check: Check, now: Figures, before: Figures) -> Finding:
     """One figure held against its limit."""
     value = check.value(now, before)

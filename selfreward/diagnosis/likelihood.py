@@ -8,17 +8,32 @@ from statistics import fmean
 from typing import Any
 
 from selfreward.diagnosis import thresholds as at
-from selfreward.diagnosis.family import Check, Family, Figures, at_least
-from selfreward.diagnosis.numbers import rounded, within
+from selfreward.diagnosis.family import Check, Family, Figures, at_least, at_most, objective
+from selfreward.diagnosis.numbers import ratio, rounded, within
 
 _LOGGED = ("loss", "logps/chosen", "rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies")
 """As TRL names them; rewards are beta times policy minus reference, in nats."""
 _NEEDS = "no training.jsonl of preference training"
-_STEPS = ("pairs", at.MIN_PAIRS)
+_AGAINST = f"{_NEEDS} against a reference model"
+_ALONE = f"{_NEEDS} without a reference model"
+_STEPS = ("trained", at.MIN_PAIRS)
 
 
 def _last(name: str, now: Figures) -> float | None:
     return within(now, "preference_training", name, "last")
+
+
+def _against_reference(name: str, now: Figures) -> float | None:
+    """TRL calls it a reward in both cases; without a reference it is a plain log-probability."""
+    return None if _alone(now) else _last(name, now)
+
+
+def _alone(now: Figures) -> bool:
+    return objective(now).get("reference") is False
+
+
+def _chosen_change(now: Figures, before: Figures) -> float | None:
+    return ratio(_last("logps/chosen", now), within(now, "preference_training", "logps/chosen", "first"))
 
 
 def _first_and_last(now: Figures, before: Figures) -> str | None:
@@ -26,8 +41,13 @@ def _first_and_last(now: Figures, before: Figures) -> str | None:
     return None if first is None or last is None else f"{first:.1f} -> {last:.1f}"
 
 
+def _margin(now: Figures, before: Figures) -> float | None:
+    last, first = _last("rewards/margins", now), within(now, "preference_training", "rewards/margins", "first")
+    return last - first if _alone(now) and last is not None and first is not None else last
+
+
 class Likelihood(Family):
-    """Of what training logged; the reference is M_t."""
+    """Of what training logged; the reference is M_t, where the objective has one."""
 
     failure = "likelihood sinks"
     checks = (
@@ -35,17 +55,27 @@ class Likelihood(Family):
         Check(
             "chosen_reward",
             "rewards/chosen, last quarter",
-            lambda now, _: _last("rewards/chosen", now),
+            lambda now, _: _against_reference("rewards/chosen", now),
             at_least(at.CHOSEN_REWARD),
             "Training makes even the chosen responses less likely than they were.",
             "a lower train.learning_rate, a higher train.beta, fewer train.epochs, or pairs that are less alike",
-            _NEEDS,
+            _AGAINST,
+            _STEPS,
+        ),
+        Check(
+            "chosen_sinks",
+            "logps/chosen, last / first",
+            lambda now, before: _chosen_change(now, before) if _alone(now) else None,
+            at_most(at.CHOSEN_SINKS),
+            "Training makes even the chosen responses less likely than they were.",
+            "a lower train.learning_rate, fewer train.epochs, or a higher train.nll_weight",
+            _ALONE,
             _STEPS,
         ),
         Check(
             "reward_margin",
             "rewards/margins, last quarter",
-            lambda now, _: _last("rewards/margins", now),
+            _margin,
             at_least(at.REWARD_MARGIN),
             "Training hardly tells chosen from rejected.",
             "a higher train.learning_rate or more train.epochs, or a better judge: noise cannot be learned",
@@ -55,11 +85,11 @@ class Likelihood(Family):
         Check(
             "reward_accuracy",
             "rewards/accuracies, last",
-            lambda now, _: _last("rewards/accuracies", now),
+            lambda now, _: _against_reference("rewards/accuracies", now),
             at_least(at.REWARD_ACCURACY),
             "In about as many pairs the rejected side gains as the chosen one.",
             "a higher train.learning_rate or more train.epochs, or a better judge: noise cannot be learned",
-            _NEEDS,
+            _AGAINST,
             _STEPS,
         ),
     )

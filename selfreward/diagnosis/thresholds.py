@@ -70,8 +70,12 @@ CHOSEN_REWARD = -0.5
 """Mean rewards/chosen of the last quarter of steps: beta times how much likelier the policy makes chosen responses than
 the reference does. Below zero they became less likely (likelihood displacement: Razin et al. 2024, arXiv 2410.08847);
 -0.5 is 5 nats a response at beta 0.1. A rule of thumb."""
+CHOSEN_SINKS = 1.1
+"""Mean logps/chosen of the last quarter against the first, for objectives without a reference model: both are below
+zero, so a higher ratio means less likely. A rule of thumb; the two quarters see other responses."""
 REWARD_MARGIN = 0.02
-"""Mean rewards/margins of the last quarter. At zero, chosen and rejected are as likely as before. A rule of thumb."""
+"""Mean rewards/margins of the last quarter; without a reference model, how much higher it is than that of the first. At
+zero, chosen and rejected are as likely as before. A rule of thumb."""
 REWARD_ACCURACY = 0.55
 """Mean rewards/accuracies of the last quarter: share of pairs whose chosen side gained on the other. A rule of
 thumb."""

@@ -135,6 +135,10 @@ class Chat:
         end = self.tokenizer.eos_token_id
         return ids[: ids.index(end, start) + 1] if end in ids[start:] else ids
 
+    def text(self, messages: Sequence[Message], *, open_turn: bool) -> str:
+        """A chat in the template; only for messages that spell no special token."""
+        return self._render([message.model_dump() for message in messages], open_turn)
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text without special tokens."""
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))

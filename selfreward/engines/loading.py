@@ -140,3 +140,16 @@ def load_weights(config: ModelConfig, dtype: str, device: torch.device | None = 
         raise ModelError(f"{config.name}: its weights cannot be loaded: {error}") from error
     model.to(device or torch_device())  # type: ignore[arg-type]
     return model
+
+
+def load_merged(
+    config: ModelConfig, adapter: Path | None, dtype: str, device: torch.device | None = None
+) -> PreTrainedModel:
+    """The root model with an adapter's changes in its own weights."""
+    weights: Any = load_weights(config, dtype, device)
+    if adapter is None:
+        return weights  # type: ignore[no-any-return]
+    from peft import PeftModel
+
+    merged: PreTrainedModel = PeftModel.from_pretrained(weights, str(adapter)).merge_and_unload()
+    return merged

@@ -4,7 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from selfreward.objectives.cpo import CPOConfig, SimPOConfig
 from selfreward.objectives.dpo import DPOConfig
+from selfreward.objectives.kto import KTOConfig
+from selfreward.objectives.orpo import ORPOConfig
 from selfreward.objectives.sft import SFTConfig
 
 
@@ -14,4 +17,8 @@ def _dpo_where_not_said(objective: Any) -> Any:
     return {"type": "dpo", **objective} if isinstance(objective, dict) else objective
 
 
-ObjectiveConfig = Annotated[DPOConfig | SFTConfig, Field(discriminator="type"), BeforeValidator(_dpo_where_not_said)]
+ObjectiveConfig = Annotated[
+    DPOConfig | KTOConfig | CPOConfig | SimPOConfig | ORPOConfig | SFTConfig,
+    Field(discriminator="type"),
+    BeforeValidator(_dpo_where_not_said),
+]

@@ -60,13 +60,9 @@ class DPOConfig(PreferenceConfig):
 
     per_iteration: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
     learns_from: ClassVar[Makes] = "pairs"
+    has_reference: ClassVar[bool] = True
     beta: PerIteration = 0.1
     """How strongly the policy is held to the reference; a list has one value an iteration, and its last holds on."""
-
-    @property
-    def losses(self) -> tuple[str, ...]:
-        """The losses that are added up."""
-        return (self.loss_type,) if isinstance(self.loss_type, str) else self.loss_type
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -3,7 +3,7 @@
 from selfreward.judges import JudgeConfig
 from selfreward.objectives import ObjectiveConfig
 from selfreward.pair_rules import PairRuleConfig
-from selfreward.pair_rules.settings import LabelSettings
+from selfreward.pair_rules.settings import LabelSettings, PairSettings
 
 _RULE_FOR = {
     "pairs": "one that makes pairs, such as best_worst",
@@ -12,8 +12,15 @@ _RULE_FOR = {
 }
 
 
-def misfit(train: ObjectiveConfig, rule: PairRuleConfig, judge: JudgeConfig, *, references: bool) -> str | None:
-    """Why these do not go together; None where they do. ``references``: whether prompts can come with an answer."""
+def misfit(
+    train: ObjectiveConfig, rule: PairRuleConfig, judge: JudgeConfig, *, references: bool, responses: int
+) -> str | None:
+    """Why these do not go together; None where they do.
+
+    ``references``: whether prompts can come with an answer; ``responses``: how many are written to each.
+    """
+    if responses < 2 and isinstance(rule, PairSettings) and rule.asks != "initial":
+        return f"responses.n: pairs.type={rule.type} compares a prompt's responses; it needs 2 at least"
     if rule.makes != train.learns_from:
         return (
             f"train.type={train.type} does not learn from what pairs.type={rule.type} makes; use pairs.type "

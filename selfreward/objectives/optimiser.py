@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from selfreward.engines.loading import torch_device, training_dtype
 from selfreward.objectives.rows import longest_side
@@ -51,6 +51,8 @@ class OptimiserConfig(Frozen):
     """Of these, how many at once; smaller needs less memory. It must divide ``batch_size``."""
     lr_scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
     """How the learning rate falls."""
+    min_lr_ratio: float = Field(default=0.0, ge=0, lt=1)
+    """What a cosine falls to, as a share of the learning rate; only with ``lr_scheduler: cosine``."""
     warmup_ratio: float = Field(default=0.0, ge=0, lt=1)
     """Share of the steps in which the learning rate rises."""
     weight_decay: float = Field(default=0.0, ge=0)
@@ -59,6 +61,12 @@ class OptimiserConfig(Frozen):
     """Gradients are clipped to this norm."""
     gradient_checkpointing: Annotated[bool | None, NotInKey] = None
     """Recompute activations to save memory; on for accelerators and off for CPUs where not set."""
+
+    @model_validator(mode="after")
+    def _only_a_cosine_has_a_floor(self) -> Self:
+        if self.min_lr_ratio and self.lr_scheduler != "cosine":
+            raise ValueError(f"min_lr_ratio goes with lr_scheduler=cosine, not with {self.lr_scheduler}")
+        return self
 
 
 class ObjectiveSettings(OptimiserConfig):
@@ -71,6 +79,16 @@ class ObjectiveSettings(OptimiserConfig):
     """Settings that may be lists."""
     learns_from: ClassVar[Makes]
     """What a pair rule has to make."""
+    module: ClassVar[str] = "trl"
+    """Where TRL has it."""
+    has_reference: ClassVar[bool] = False
+    """Whether it holds the policy against M_t, as a frozen copy of the adapter."""
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """TRL's names of the losses that are added up; empty where there is no choice."""
+        chosen = getattr(self, "loss_type", ())
+        return (chosen,) if isinstance(chosen, str) else chosen
 
     def at(self, iteration: int) -> Self:
         """The objective with the values of one iteration (1, 2, …)."""
@@ -114,7 +132,8 @@ def trl_arguments(config: ObjectiveSettings, output_dir: str, seed: int) -> dict
         "num_train_epochs": config.epochs,
         "per_device_train_batch_size": micro,
         "gradient_accumulation_steps": config.batch_size // micro,
-        "lr_scheduler_type": config.lr_scheduler,
+        "lr_scheduler_type": "cosine_with_min_lr" if config.min_lr_ratio else config.lr_scheduler,
+        "lr_scheduler_kwargs": {"min_lr_rate": config.min_lr_ratio} if config.min_lr_ratio else {},
         "warmup_steps": config.warmup_ratio,
         "weight_decay": config.weight_decay,
         "max_grad_norm": config.max_grad_norm,

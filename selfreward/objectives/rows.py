@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os.path
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +11,7 @@ from selfreward.records import Message
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
 
     from selfreward.engines.chat import Chat
 
@@ -28,3 +31,32 @@ def conversational(data: Dataset, columns: Sequence[str], chat: Chat) -> Dataset
     if chat.template_kwargs:
         rows = rows.add_column("chat_template_kwargs", [dict(chat.template_kwargs)] * len(rows))
     return rows
+
+
+def plain_text(data: Dataset, chat: Chat) -> Dataset:
+    """Pairs as text in the model's template, for trainers that would write more after the end of the turn.
+
+    No text spells a special token here, so template and text may be tokenised together.
+    """
+
+    def rendered(row: dict[str, Any]) -> dict[str, str]:
+        question = [Message.model_validate(turn) for turn in row["prompt"]]
+        sides = {side: [*question, *map(Message.model_validate, row[side])] for side in ("chosen", "rejected")}
+        whole = {side: _through_end_of_turn(chat.text(turns, open_turn=False), chat) for side, turns in sides.items()}
+        opened = chat.text(question, open_turn=True)
+        prompt = os.path.commonprefix([opened, *whole.values()])  # noqa: RUF071  # of texts, not of paths
+        return {"prompt": prompt, **{side: text.removeprefix(prompt) for side, text in whole.items()}}
+
+    return data.select_columns(["prompt", "chosen", "rejected"]).map(rendered, remove_columns=["prompt", *_SIDES[:2]])
+
+
+def without_bos(chat: Chat) -> PreTrainedTokenizerBase:
+    """A tokenizer that puts nothing in front: what stands at the beginning the template has written."""
+    tokenizer = copy.deepcopy(chat.tokenizer)  # a shallow copy shares its special tokens
+    tokenizer.bos_token = None
+    return tokenizer
+
+
+def _through_end_of_turn(text: str, chat: Chat) -> str:
+    end = chat.tokenizer.eos_token
+    return text[: text.rindex(end) + len(end)] if isinstance(end, str) and end in text else text

@@ -17,7 +17,7 @@ VERSION = 1
 class ResponsesConfig(Frozen):
     """How candidates are sampled."""
 
-    n: int = Field(default=4, ge=2)
+    n: int = Field(default=4, ge=1)
     """Candidates a prompt."""
     temperature: float = Field(default=0.7, gt=0)
     """Sampling temperature."""

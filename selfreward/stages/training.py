@@ -1,4 +1,4 @@
-"""Training, in a process of its own: one job file in, an adapter and a log of every step out.
+"""Training, in a process of its own: one job file in, an adapter (or a reward model) and a log of every step out.
 
 A process that trained gives all its memory back when it ends, so engine and training never share a GPU.
 """
@@ -16,10 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from selfreward.engines.loading import ModelConfig, load_chat, load_weights, training_dtype
+from selfreward.engines.loading import ModelConfig, load_chat, load_merged, load_weights, training_dtype
 from selfreward.errors import SelfRewardError, TrainingError
 from selfreward.objectives import ObjectiveConfig
 from selfreward.objectives.optimiser import LoraConfig
+from selfreward.objectives.reward import RewardConfig, with_reward_head
 from selfreward.records import Frozen
 
 if TYPE_CHECKING:
@@ -31,14 +32,15 @@ if TYPE_CHECKING:
 VERSION = 1
 _LOG = "training.log"
 _RESULT = "result.json"
+REWARD_MODEL = "reward_model"
 
 
 class TrainingJob(Frozen):
     """Everything that a training process needs to know."""
 
-    section: Literal["sft", "train"]
-    """Of the recipe, where the objective's settings are; errors name it."""
-    objective: ObjectiveConfig
+    section: Literal["sft", "train", ""]
+    """Of the recipe, where the objective's settings are; errors name it. None where they are given by themselves."""
+    objective: ObjectiveConfig | RewardConfig
     model: ModelConfig
     adapter: str | None
     """The parent's adapter, which is trained on; None starts a new one."""
@@ -46,6 +48,10 @@ class TrainingJob(Frozen):
     data: tuple[str, ...]
     """Parquet files of examples, pairs or labelled responses."""
     seed: int
+
+    def named(self, setting: str) -> str:
+        """One of the objective's settings, as ``--set`` names it."""
+        return f"{self.section}.{setting}" if self.section else setting
 
 
 class TrainingResult(Frozen):
@@ -121,16 +127,31 @@ def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
     chat = load_chat(job.model)
     data, counts = _load_data(job, chat)
     set_seed(job.seed)
-    trainer: Any = job.objective.trainer(_load_policy(job), chat, data, str(out / "trainer"), job.seed)
+    rewards = isinstance(job.objective, RewardConfig)
+    model = _load_reward_model(job) if rewards else _load_policy(job)
+    trainer: Any = job.objective.trainer(model, chat, data, str(out / "trainer"), job.seed)
     trainer.add_callback(_reporter(say))
     steps = _train(trainer, job)
-    trainer.model.save_pretrained(str(out / "adapter"), selected_adapters=["default"], safe_serialization=True)
-    (out / "adapter" / "README.md").unlink(missing_ok=True)  # PEFT's empty model card, with a local path in it
-    _settle_adapter_config(out / "adapter" / "adapter_config.json", job.model.name)
+    if rewards:
+        trainer.model.merge_and_unload().save_pretrained(str(out / REWARD_MODEL))
+        chat.tokenizer.save_pretrained(str(out / REWARD_MODEL))
+    else:
+        _save_adapter(trainer, out / "adapter", job.model.name)
     lines = "".join(json.dumps(step) + "\n" for step in steps)
     (out / "training.jsonl").write_text(lines, encoding="utf-8")
     result = TrainingResult(counts=counts, steps=steps)
     (out / _RESULT).write_text(result.model_dump_json(), encoding="utf-8")
+
+
+def _save_adapter(trainer: Any, path: Path, model: str) -> None:
+    trainer.model.save_pretrained(str(path), selected_adapters=["default"], safe_serialization=True)
+    (path / "README.md").unlink(missing_ok=True)  # PEFT's empty model card, with a local path in it
+    _settle_adapter_config(path / "adapter_config.json", model)
+
+
+def _load_reward_model(job: TrainingJob) -> Any:
+    adapter = Path(job.adapter) if job.adapter else None
+    return with_reward_head(load_merged(job.model, adapter, training_dtype()), job.lora)
 
 
 def _load_policy(job: TrainingJob) -> Any:
@@ -172,12 +193,12 @@ def _train(trainer: Trainer, job: TrainingJob) -> list[dict[str, float]]:
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             "out of memory in training; run the same command again with "
-            f"--set {job.section}.micro_batch_size={max(1, job.objective.micro_batch_size // 2)}"
+            f"--set {job.named('micro_batch_size')}={max(1, job.objective.micro_batch_size // 2)}"
         ) from error
     steps = [entry for entry in trainer.state.log_history if "loss" in entry]
     if not steps or any(not math.isfinite(entry["loss"]) for entry in steps):
         raise TrainingError(
-            f"the loss was not a number; try a lower {job.section}.learning_rate. The parent model is untouched"
+            f"the loss was not a number; try a lower {job.named('learning_rate')}. The parent model is untouched"
         )
     return steps
 
@@ -201,7 +222,7 @@ def _load_data(job: TrainingJob, chat: Chat) -> tuple[Dataset, Counter[str]]:
     data = rows.filter(lambda row: job.objective.fits(row, chat))
     if not len(data):
         raise TrainingError(
-            f"nothing to train on: all {len(rows)} rows are longer than {job.section}.max_length="
+            f"nothing to train on: all {len(rows)} rows are longer than {job.named('max_length')}="
             f"{job.objective.max_length} tokens; raise it"
         )
     return data, Counter({"rows": len(data), "drop.too_long": len(rows) - len(data)})

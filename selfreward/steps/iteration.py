@@ -7,6 +7,7 @@ from selfreward.config import EvaluationConfig
 from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError, StoreError
 from selfreward.judges.fitting import check_can, check_fits
+from selfreward.objectives.installed import check_installed
 from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.session import Session
 from selfreward.steps.comparing import comparing_judge
@@ -23,8 +24,9 @@ def check_model(s: Session) -> None:
 
     Raises:
         EngineError: an engine is not installed or cannot do it, or the judge's scores are no tokens of its model.
-        ConfigError: responses are longer than the policy's context.
+        ConfigError: TRL lacks the objective, or responses are longer than the policy's context.
     """
+    check_installed(s.config.train)
     s.engine_config.check(s.model)
     judge, writer = s.config.judge.model, s.config.prompts.model
     if writer is not None:

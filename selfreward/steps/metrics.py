@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter
+
 from selfreward.diagnosis.families import record_figures
 from selfreward.diagnosis.gates import After
 from selfreward.diagnosis.judge import Judge, agreement
@@ -15,6 +17,7 @@ from selfreward.diagnosis.meta_judge import meta_judge_figures
 from selfreward.diagnosis.scores import Scores
 from selfreward.errors import SelfRewardError, StoreError
 from selfreward.judges.sampled import SampledConfig
+from selfreward.objectives import ObjectiveConfig
 from selfreward.records import Judgment, PreferencePair, Prompt, Record, Response
 from selfreward.storage.grouping import by_prompt
 from selfreward.storage.iteration import IterationStore, check_file
@@ -22,12 +25,13 @@ from selfreward.storage.run import RunStore
 from selfreward.templates import load_rubric
 
 R = TypeVar("R", bound=Record)
-VERSION = 2
+VERSION = 3
 """Raised whenever figures are added or come to mean something else; older metrics.json are then computed again."""
 HELDOUT_JUDGMENTS = "heldout_judgments"
 COMPARISON = "comparison"
 JUDGMENT_COMPARISONS, JUDGMENT_PAIRS = "judgment_comparisons", "judgment_pairs"
 _FILE, _LOG = "metrics.json", "training.jsonl"
+_TRAINED_ON = ("pairs", "labelled")
 
 
 def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
@@ -47,7 +51,7 @@ def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
     if compared is not None:
         found["comparison"] = compared.summary
     if it.manifest.iteration:
-        found |= training_figures(_training_log(it))
+        found |= training_figures(_training_log(it)) | _objective(it)
     found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
     found["seconds"] = {name: stage.seconds for name, stage in it.manifest.stages.items()}
     training = it.stage("adapter")
@@ -76,6 +80,20 @@ def current_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
         check_file(it.path, file)
     found: dict[str, Any] = json.loads((it.path / _FILE).read_text(encoding="utf-8"))
     return found
+
+
+def _objective(it: IterationStore) -> dict[str, Any]:
+    """What trained, and on how many rows; nothing where nothing did."""
+    entry = it.stage("adapter")
+    if entry is None or not entry.finished:
+        return {}
+    rows = entry.counts["rows"] or sum(stage.rows for name in _TRAINED_ON if (stage := it.stage(name)))
+    settings = entry.settings.get("train")
+    if settings is None:
+        return {"trained": rows}
+    objective = TypeAdapter(ObjectiveConfig).validate_python(settings)
+    about = {"type": objective.type, "losses": list(objective.losses), "reference": objective.has_reference}
+    return {"trained": rows, "objective": about}
 
 
 def _records(it: IterationStore, stage: str, record: type[R]) -> Iterable[R]:

@@ -67,6 +67,18 @@ def _check_references(config: RunConfig, rubric: Rubric) -> None:
         raise ConfigError(f"evaluation.judge_data: held-out rankings have no references, and {asks}; leave it out")
 
 
+def check_prompt_file(config: RunConfig) -> None:
+    """Raises ConfigError where a file of prompts is too short for the run."""
+    if config.prompts.file is None:
+        return
+    rows = len(read_prompts(Path(config.prompts.file)))
+    if rows <= (config.iterations - 1) * config.prompts.count:
+        raise ConfigError(
+            f"{config.prompts.file}: {rows} prompts are too few for {config.iterations} iterations "
+            f"of prompts.count={config.prompts.count}: add prompts, lower prompts.count, or ask for less with -n"
+        )
+
+
 def not_shown_by_eft(rubric: Rubric, path: str) -> str | None:
     """Why EFT seeds do not show how this rubric judges; None where they do."""
     if rubric.front.aspects:

@@ -10,7 +10,7 @@ from selfreward.diagnosis import thresholds
 from selfreward.diagnosis.families import FAMILIES, findings
 from selfreward.diagnosis.family import Finding, at_least, at_most
 
-ENOUGH = {"responses": 100, "judgments": 100, "asked": 100, "pairs": 50, "prompts": 50}
+ENOUGH = {"responses": 100, "judgments": 100, "asked": 100, "pairs": 50, "prompts": 50, "trained": 50}
 QUALITY = {
     "judge_quality": {
         "whole": {
@@ -85,7 +85,7 @@ def test_nothing_is_flagged_where_all_is_well() -> None:
     assert flagged(GOOD) == []
     assert {finding.flag for finding in findings(GOOD, GOOD)} == {"ok", "shown", "no data"}
     missing = [finding.name for finding in findings(GOOD, GOOD) if finding.flag == "no data"]
-    assert missing == ["swap_flip_share", "first_place_share"]
+    assert missing == ["swap_flip_share", "first_place_share", "chosen_sinks"]
 
 
 CASES = [
@@ -157,7 +157,7 @@ def test_some_have_a_limit_and_a_trend(path: str, value: float, names: list[str]
 
 def test_every_limit_is_tested() -> None:
     limited = {check.name for family in FAMILIES for check in family.checks if check.limit}
-    assert limited == {case[2] for case in CASES + TRENDS} | {name for case in BOTH for name in case[2]}
+    assert limited == {case[2] for case in CASES + TRENDS} | {name for case in BOTH + OBJECTIVES for name in case[-1]}
 
 
 def test_names_and_words_are_each_there_once() -> None:
@@ -215,3 +215,27 @@ def test_every_threshold_says_why() -> None:
         assert isinstance(why, ast.Expr)
         assert isinstance(why.value, ast.Constant)
         assert len(str(why.value.value)) > 30
+
+
+def trained(objective: dict[str, Any], **logged: tuple[float, float]) -> dict[str, Any]:
+    """Good figures of another objective; each logged value as (first, last) quarter."""
+    steps = {name.replace("__", "/"): {"first": first, "last": last} for name, (first, last) in logged.items()}
+    return {**GOOD, "objective": objective, "preference_training": {**GOOD["preference_training"], **steps}}
+
+
+ALONE = {"type": "simpo", "losses": [], "reference": False}
+
+
+OBJECTIVES: list[tuple[dict[str, Any], list[str]]] = [
+    (trained({"type": "dpo", "losses": ["hinge"], "reference": True}, loss=(1.0, 0.9)), []),
+    (trained({"type": "dpo", "losses": ["robust"], "reference": True}, loss=(0.693, 0.69)), ["last_loss"]),
+    (trained({"type": "dpo", "losses": ["sigmoid", "sft"], "reference": True}, loss=(2.0, 1.9)), []),
+    (trained(ALONE, loss=(1.2, 1.0), rewards__chosen=(-4.0, -3.9), rewards__margins=(-1.0, 0.5)), []),
+    (trained(ALONE, loss=(1.2, 1.0), rewards__margins=(-1.0, -1.0)), ["reward_margin"]),
+    (trained(ALONE, loss=(1.2, 1.0), rewards__margins=(0, 1), logps__chosen=(-2.0, -3.0)), ["chosen_sinks"]),
+]
+
+
+@pytest.mark.parametrize(("now", "names"), OBJECTIVES)
+def test_each_objective_is_held_to_what_its_figures_mean(now: Any, names: list[str]) -> None:
+    assert flagged(now) == names

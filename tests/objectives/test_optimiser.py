@@ -10,6 +10,7 @@ from selfreward.objectives.sft import SFTConfig
 CHANGES = {
     "epochs": (2.5, "num_train_epochs", 2.5),
     "lr_scheduler": ("cosine", "lr_scheduler_type", "cosine"),
+    "min_lr_ratio": (0.1, "lr_scheduler_kwargs", {"min_lr_rate": 0.1}),
     "warmup_ratio": (0.25, "warmup_steps", 0.25),
     "weight_decay": (0.125, "weight_decay", 0.125),
     "max_grad_norm": (0.5, "max_grad_norm", 0.5),
@@ -26,7 +27,8 @@ def test_every_setting_is_tried_here() -> None:
 @pytest.mark.parametrize("setting", CHANGES)
 def test_each_setting_reaches_trl(setting: str) -> None:
     value, name, expected = CHANGES[setting]
-    arguments = trl_arguments(SFTConfig.model_validate({setting: value}), "out", 7)
+    more = {"lr_scheduler": "cosine"} if setting == "min_lr_ratio" else {}
+    arguments = trl_arguments(SFTConfig.model_validate({setting: value, **more}), "out", 7)
     assert arguments[name] == expected
     assert trl_arguments(SFTConfig(), "out", 7)[name] != expected
 
@@ -53,3 +55,19 @@ def test_a_list_has_a_value_for_each_iteration_and_the_last_holds_on(given: Any,
 def test_a_list_is_not_empty_and_all_of_it_is_above_zero(wrong: Any) -> None:
     with pytest.raises(ValidationError, match="learning_rate"):
         DPOConfig(learning_rate=wrong)
+
+
+def test_a_cosine_falls_to_its_floor() -> None:
+    import torch
+    from transformers import get_scheduler
+
+    arguments = trl_arguments(SFTConfig(lr_scheduler="cosine", min_lr_ratio=0.1, learning_rate=1e-2), "out", 7)
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=arguments["learning_rate"])
+    kind, floor = arguments["lr_scheduler_type"], arguments["lr_scheduler_kwargs"]
+    schedule = get_scheduler(kind, optimiser, 0, 10, scheduler_specific_kwargs=floor)
+    for _ in range(10):
+        optimiser.step()
+        schedule.step()
+    assert schedule.get_last_lr() == [pytest.approx(1e-3)]
+    with pytest.raises(ValidationError, match="goes with lr_scheduler=cosine"):
+        SFTConfig(min_lr_ratio=0.1)

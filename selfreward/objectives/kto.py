@@ -1,0 +1,67 @@
+"""Kahneman-Tversky optimisation: single responses that are wanted or unwanted, no pairs (Ethayarajh et al. 2024, arXiv
+2402.01306, equation 7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from selfreward.errors import TrainingError
+from selfreward.objectives.optimiser import PerIteration, PreferenceConfig, one_value, trl_arguments
+from selfreward.objectives.rows import conversational
+from selfreward.pair_rules.settings import Makes
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import Trainer
+
+    from selfreward.engines.chat import Chat
+
+
+class KTOConfig(PreferenceConfig):
+    """M_t -> M_{t+1} on single responses, those of `pairs.type: threshold`. The reference model is M_t."""
+
+    type: Literal["kto"] = "kto"
+    loss_type: Literal["kto", "apo_zero_unpaired"] = "kto"
+    """TRL's name of the loss. `kto` estimates the divergence within a micro batch, so larger ones are better."""
+    beta: PerIteration = 0.1
+    """How strongly the policy is held to the reference; a list has one value an iteration, and its last holds on."""
+    desirable_weight: float = Field(default=1.0, gt=0)
+    """What a wanted response counts. With fewer wanted than unwanted ones, raise it until both sides weigh the same."""
+    undesirable_weight: float = Field(default=1.0, gt=0)
+    """What an unwanted response counts."""
+
+    per_iteration: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
+    learns_from: ClassVar[Makes] = "labelled"
+    has_reference: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.loss_type == "kto" and min(self.micro_batch_size, self.batch_size) < 2:
+            raise ValueError("loss_type=kto holds responses of a micro batch against each other; it needs 2 at least")
+        return self
+
+    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+        """TRL's KTOTrainer; the reference is a frozen copy of the adapter, as with DPO.
+
+        TRL takes the rows in their order and pairs each with its neighbour's response to estimate the divergence, so
+        they are shuffled: one prompt's responses stand together.
+        """
+        import trl
+
+        if len(set(data["label"])) < 2:
+            raise TrainingError(
+                f"train.type=kto: all {len(data)} responses are on one side of pairs.min_score; set it between them"
+            )
+        arguments = trl.KTOConfig(
+            **trl_arguments(self, output_dir, seed),
+            beta=one_value(self.beta),
+            max_length=self.max_length,
+            disable_dropout=self.disable_dropout,
+            loss_type=self.loss_type,
+            desirable_weight=self.desirable_weight,
+            undesirable_weight=self.undesirable_weight,
+        )
+        rows = conversational(data.shuffle(seed=seed), ("prompt", "completion", "label"), chat)
+        return trl.KTOTrainer(model=model, args=arguments, train_dataset=rows, processing_class=chat.tokenizer)

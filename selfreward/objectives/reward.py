@@ -1,0 +1,64 @@
+"""Reward modelling on pairs (Ouyang et al. 2022, arXiv 2203.02155, equation 1): a model that scores a response."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from selfreward.objectives.optimiser import LoraConfig, PerIteration, PreferenceConfig, trl_arguments
+from selfreward.objectives.rows import conversational
+from selfreward.pair_rules.settings import Makes
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, Trainer
+
+    from selfreward.engines.chat import Chat
+
+
+class RewardConfig(PreferenceConfig):
+    """A reward model of a run's pairs; it is no step of the loop."""
+
+    type: Literal["reward"] = "reward"
+    learning_rate: PerIteration = 1e-4
+    """AdamW's learning rate."""
+    center: float | None = Field(default=None, gt=0)
+    """Pulls rewards towards a mean of zero with this weight; its paper (Eisenstein et al. 2023) has 0.01."""
+
+    learns_from: ClassVar[Makes] = "pairs"
+
+    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+        """TRL's RewardTrainer over pairs that fit."""
+        import trl
+
+        arguments = trl.RewardConfig(
+            **trl_arguments(self, output_dir, seed),
+            max_length=self.max_length,
+            disable_dropout=self.disable_dropout,
+            center_rewards_coefficient=self.center,
+        )
+        pairs = conversational(data, ("prompt", "chosen", "rejected"), chat)
+        return trl.RewardTrainer(model=model, args=arguments, train_dataset=pairs, processing_class=chat.tokenizer)
+
+
+def with_reward_head(policy: PreTrainedModel, lora: LoraConfig) -> Any:
+    """The policy's body under a new head of one output, with an adapter to train; the head is trained whole."""
+    from peft import LoraConfig as PeftLoraConfig
+    from peft import get_peft_model
+    from transformers import AutoModelForSequenceClassification
+
+    config = copy.deepcopy(policy.config)
+    config.num_labels = 1
+    model: Any = AutoModelForSequenceClassification.from_config(config, dtype=policy.dtype)
+    model.base_model.load_state_dict(policy.base_model.state_dict())
+    modules = lora.target_modules
+    adapter = PeftLoraConfig(
+        task_type="SEQ_CLS",
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=modules if isinstance(modules, str) else list(modules),
+    )
+    return get_peft_model(model.to(policy.device), adapter)

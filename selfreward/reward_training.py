@@ -1,0 +1,78 @@
+"""A reward model of a run's pairs, for the judge that reads one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from selfreward.config import parse_overrides
+from selfreward.errors import ConfigError, StoreError
+from selfreward.merging import base_model, front_matter, refuse_to_overwrite, root_of, trained_adapter
+from selfreward.objectives.reward import RewardConfig
+from selfreward.records import PreferencePair, derive_seed
+from selfreward.stages.training import REWARD_MODEL, TrainingJob, TrainingResult, train
+from selfreward.storage.durable import TEMPORARY, discard
+from selfreward.storage.iteration import check_file
+from selfreward.storage.run import RunStore
+
+
+def read_settings(overrides: Sequence[str]) -> RewardConfig:
+    """The objective with ``name=value`` settings.
+
+    Raises:
+        ConfigError: a setting is unknown or impossible.
+    """
+    changes: Mapping[str, Any] = parse_overrides(overrides)
+    try:
+        return RewardConfig.model_validate(changes)
+    except ValidationError as error:
+        known = ", ".join(name for name in RewardConfig.model_fields if name != "type")
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigError(f"--set: {faults}. Settings here: {known}") from error
+
+
+def train_reward(
+    run: RunStore, t: int, out: Path, objective: RewardConfig, on_step: Callable[[int, int], None]
+) -> TrainingResult:
+    """Train M_t, with a head of one output, on the pairs of iteration ``t``; ``out`` is a model by itself.
+
+    Raises:
+        StoreError: the iteration has no pairs, something is damaged, or ``out`` is there already.
+        TrainingError: training failed.
+    """
+    config, it = run.config(), run.iteration(t)
+    pairs = it.stage("pairs")
+    if pairs is None or not pairs.finished:
+        raise StoreError(f"{it.path}: has no pairs to learn from; go on with the run, or name another with -i")
+    for file in pairs.files:
+        check_file(it.path, file)
+    refuse_to_overwrite(out)
+    before = run.iteration(t - 1)
+    scratch = out.with_name(f"{TEMPORARY}{out.name}")
+    discard(scratch)
+    job = TrainingJob(
+        section="",
+        objective=objective.at(1),
+        model=root_of(config, it),
+        adapter=None if before.stage("adapter") is None else str(trained_adapter(before)),
+        lora=config.lora,
+        data=tuple(map(str, it.stored("pairs", PreferencePair).paths())),
+        seed=derive_seed(config.seed, t, "reward training"),
+    )
+    result = train(job, scratch, on_step)
+    (scratch / REWARD_MODEL / "README.md").write_text(
+        f"""{front_matter(config, "text-classification")}
+# A reward model of a self-rewarding run
+
+M{t} of the run `{config.name}` (root model {base_model(config)}) with one output, trained on {result.counts["rows"]}
+pairs that the run made itself: it repeats what their judge thought. Higher is better; differences mean something, zero
+does not. The root model's license holds for it too.
+""",
+        encoding="utf-8",
+    )
+    if out.exists():
+        out.rmdir()  # it is empty
+    (scratch / REWARD_MODEL).rename(out)
+    discard(scratch)
+    return result
