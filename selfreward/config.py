@@ -1,6 +1,7 @@
 """RunConfig: one recipe, checked whole before anything runs. YAML and --set; loads no torch."""
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from selfreward.engines import AutoConfig, EngineConfig
 from selfreward.engines.loading import ModelConfig
 from selfreward.errors import ConfigError
 from selfreward.judges import JudgeConfig
+from selfreward.judges.mix import MixConfig
 from selfreward.judges.sampled import SampledConfig
 from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
@@ -27,14 +29,19 @@ from selfreward.stages.responses import ResponsesConfig
 _PATHS = (
     *("seeds.ift", "seeds.eft", "prompts.file", "evaluation.judge_data", "evaluation.prompts"),
     *("model.chat_template", "prompts.model.chat_template", "judge.model.chat_template"),
+    *("judge.method.chat_template", "judge.method.parts.*.method.chat_template"),
 )
 """Settings that name files, relative to the recipe they stand in."""
 _NAMES_OR_PATHS = (
     *("judge.rubric", "prompts.template", "model", "model.name"),
     *("prompts.model", "prompts.model.name", "judge.model", "judge.model.name"),
     *("prompts.model.engine.tokenizer", "judge.model.engine.tokenizer"),
+    *("judge.method.model", "judge.method.function", "judge.method.parts.*.rubric"),
+    *("judge.method.parts.*.method.model", "judge.method.parts.*.method.function"),
 )
-"""Settings that may give a path, relative to the recipe where they begin with a dot; a .md file always is one."""
+"""Settings that may give a path, relative to the recipe where they begin with a dot; a .md file always is one, and so
+is what stands before the colon of FILE.py:NAME."""
+_PATH = re.compile(r"^\.\.?/|\.md$|\.py:\w*$")
 _LONGEST_NAME = 200
 """Bytes; file systems take 255."""
 
@@ -108,6 +115,7 @@ class RunConfig(Frozen):
             )
         method = self.judge.method
         verdicts = method.samples if isinstance(method, SampledConfig) else 1
+        self._judge_fits()
         if self.pairs.min_readable > verdicts:
             raise ValueError(
                 f"pairs.min_readable={self.pairs.min_readable}, but judge.method gives {verdicts} a response"
@@ -119,16 +127,6 @@ class RunConfig(Frozen):
             )
         if problem := self.pairs.problem(self.iterations):
             raise ValueError(problem)
-        if self.pairs.asks == "initial" and method.compares:
-            raise ValueError(
-                f"pairs.type={self.pairs.type} holds two models' scores against each other, and judge.method.type="
-                f"{method.type} gives each model's responses a scale of their own; use sampled or expected"
-            )
-        if self.pairs.asks == "previous" and self.judge.model is not None:
-            raise ValueError(
-                f"pairs.type={self.pairs.type} asks the model before what it thinks of the ranking, and judge.model is "
-                "the same in every iteration; leave judge.model out, or use another rule"
-            )
         for part in ("sft", "dpo"):
             optimiser: OptimiserConfig = getattr(self, part)
             micro = min(optimiser.micro_batch_size, optimiser.batch_size)
@@ -137,6 +135,31 @@ class RunConfig(Frozen):
                     f"{part}.micro_batch_size={micro} does not divide {part}.batch_size={optimiser.batch_size}"
                 )
         return self
+
+    def _judge_fits(self) -> None:
+        """Whether the judge goes with the model that is trained and with the pairs."""
+        judge, rule = self.judge, self.pairs
+        policy = judge.asks("model") and judge.model is None
+        if judge.model is not None and (judge.asks("policy") or not judge.asks("model")):
+            raise ValueError(
+                f"judge.model={judge.model.name}: judge.method.type={judge.method.type} does not ask it; leave it out"
+            )
+        if judge.asks("policy") and not (self.sft.enabled and (self.seeds.ift or self.seeds.eft)):
+            raise ValueError(
+                "judge.method.type=implicit: without SFT M1 is M0, and a policy that equals its reference has no "
+                "rewards; give seeds.ift with sft.enabled, or judge in another way"
+            )
+        if rule.asks == "initial" and (judge.method.compares or isinstance(judge.method, MixConfig)):
+            raise ValueError(
+                f"pairs.type={rule.type} holds two models' scores against each other, and judge.method.type="
+                f"{judge.method.type} gives each model's responses a scale of their own; use sampled or expected"
+            )
+        if rule.asks == "previous" and (judge.asks("policy") or not policy):
+            why = "M0 has no reference" if judge.asks("policy") else "the judge is the same in every iteration"
+            raise ValueError(
+                f"pairs.type={rule.type} asks the model before what it thinks of the ranking, and {why}; let the model "
+                "itself judge by a rubric (no judge.model), or use another rule"
+            )
 
     @property
     def run_dir(self) -> Path:
@@ -254,13 +277,14 @@ def _set(data: dict[str, Any], path: str, value: Any) -> None:
 def _resolve_paths(data: dict[str, Any], base: Path) -> None:
     for path in (*_PATHS, *_NAMES_OR_PATHS):
         *sections, field = path.split(".")
-        part: Any = data
+        parts: list[Any] = [data]
         for section in sections:
-            part = part.get(section) if isinstance(part, dict) else None
-        if not isinstance(part, dict) or not isinstance(part.get(field), str):
-            continue
-        if path in _PATHS or part[field].startswith(("./", "../")) or part[field].endswith(".md"):
-            part[field] = str((base / part[field]).resolve())
+            found = [part for part in parts if isinstance(part, dict)]
+            parts = [one for part in found for one in (part.values() if section == "*" else [part.get(section)])]
+        for part in parts:
+            value = part.get(field) if isinstance(part, dict) else None
+            if isinstance(value, str) and (path in _PATHS or _PATH.search(value)):
+                part[field] = str((base / value).resolve())
 
 
 def _explain(error: Any, source: str) -> str:

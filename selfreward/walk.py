@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Literal, TypeVar
 
@@ -11,7 +12,7 @@ from selfreward.errors import StoreError
 from selfreward.judges.injection import reasons
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.scored import Beside, all_usable, usable_responses
-from selfreward.query import Found, Kind, fetch, find_item, select
+from selfreward.query import Found, Kind, fetch, find_item, part_stages, select
 from selfreward.records import (
     EFTSeed,
     Example,
@@ -130,6 +131,7 @@ def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str
         _of_prompt(it, "previous_judgments", Judgment, prompt_id),
     )
     verdicts = [*judgments, *beside.initial_judgments]
+    parts = [j for name in part_stages(it) for j in _of_prompt(it, name, Judgment, prompt_id)]
     pairs = _of_prompt(it, "pairs", PreferencePair, prompt_id)
     pair = min(pairs, key=lambda p: (p.id != found.id, -p.margin), default=None)
     rule = _pair_rule(it)
@@ -140,7 +142,7 @@ def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str
         prompt=prompt,
         few_shot=tuple(_shot(run, it.manifest.iteration, id) for id in prompt.few_shot_ids),
         candidates=tuple(
-            _candidate(response, verdicts, beside, pair, rule) for response in (*responses, *beside.initial)
+            _candidate(response, verdicts, beside, pair, rule, parts) for response in (*responses, *beside.initial)
         ),
         decision=_decision(it, responses, judgments, beside, pair, rule),
         pair=pair,
@@ -164,6 +166,7 @@ def _candidate(
     beside: Beside,
     pair: PreferencePair | None,
     rule: PairRuleConfig | None,
+    parts: Sequence[Judgment],
 ) -> Candidate:
     own = [j for j in judgments if response.id in j.response_ids]
     unusable = usable_responses([response], own, rule.min_readable)[1] if rule else {}
@@ -174,7 +177,7 @@ def _candidate(
         response=response,
         score=_mean(own),
         before=_mean([j for j in beside.previous_judgments if response.id in j.response_ids]),
-        judgments=(*own, *(j for j in beside.previous_judgments if response.id in j.response_ids)),
+        judgments=(*own, *(j for j in (*parts, *beside.previous_judgments) if response.id in j.response_ids)),
         role=role.get(response.id),
         unusable=next(iter(unusable), None),
         injection=reasons(response.text),

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "walk",
         "diagnose",
         "plan",
+        "stage_plans",
         "api",
         "doctor",
         "init",

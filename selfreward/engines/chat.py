@@ -128,6 +128,16 @@ class Chat:
             for chat, (whole, clean) in zip(chats, finished, strict=True)
         ]
 
+    def encode_turns(self, chats: Sequence[Sequence[Message]]) -> list[Target]:
+        """The same, without what the template writes after the end of a turn, which is never generated."""
+        end = self.tokenizer.eos_token_id
+        return [
+            target._replace(ids=target.ids[: target.ids.index(end, target.start) + 1])
+            if end in target.ids[target.start :]
+            else target
+            for target in self.encode_targets(chats)
+        ]
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text without special tokens."""
         return str(self.tokenizer.decode(list(token_ids), skip_special_tokens=True))

@@ -1,15 +1,15 @@
 """Whether an engine and its model can judge as a recipe asks."""
 
-from selfreward.engines import ResolvedEngine
+from selfreward.engines import AnyEngine
 from selfreward.engines.chat import Chat
 from selfreward.errors import EngineError
 from selfreward.judges import JudgeConfig, build_judge
 
 
-def check_fits(
-    config: JudgeConfig, tags: tuple[str, str], engine: ResolvedEngine, setting: str, chat: Chat | None
-) -> None:
-    """Needs no weights. ``setting`` is where the engine is set; ``chat`` is None where only an endpoint knows it.
+def check_fits(config: JudgeConfig, tags: tuple[str, str], engine: AnyEngine, setting: str, chat: Chat | None) -> None:
+    """Needs no weights. Of a mix each part is asked about apart.
+
+    ``setting`` is where the engine is set; ``chat`` is None where only an endpoint knows it.
 
     Raises:
         EngineError: the engine lacks something, or the rubric's scores are no tokens of its model.
@@ -21,5 +21,4 @@ def check_fits(
             f"judge.method.type={config.method.type} needs an engine with {', '.join(lacking)}, which "
             f"{setting}.type={engine.type} has not; use judge.method.type=sampled, or another engine"
         )
-    if chat is not None:
-        judge.check(chat)
+    judge.check(chat)

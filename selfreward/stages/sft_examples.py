@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from selfreward.engines.chat import Chat, Target
-from selfreward.judges.protocol import Judge
+from selfreward.judges.protocol import Teachable
 from selfreward.objectives.sft import SFTConfig
 from selfreward.records import EFTSeed, Example, IFTSeed, Message, content_id
 from selfreward.stages.shard import Shard
@@ -16,7 +16,7 @@ VERSION = 1
 def build_examples(
     ift: Sequence[IFTSeed],
     eft: Sequence[EFTSeed],
-    judge: Judge,
+    judge: Teachable,
     chat: Chat,
     context: int,
     config: SFTConfig,
@@ -46,7 +46,9 @@ def build_examples(
     return Shard(examples, len(chats), counts)
 
 
-def as_chats(seeds: Sequence[IFTSeed | EFTSeed], judge: Judge) -> list[tuple[IFTSeed | EFTSeed, tuple[Message, ...]]]:
+def as_chats(
+    seeds: Sequence[IFTSeed | EFTSeed], judge: Teachable
+) -> list[tuple[IFTSeed | EFTSeed, tuple[Message, ...]]]:
     """Each seed with the chat whose last message is learned from it."""
     return [(seed, seed.messages if isinstance(seed, IFTSeed) else judge.example(seed)) for seed in seeds]
 
@@ -58,8 +60,7 @@ def longest_example(context: int, config: SFTConfig) -> int:
 
 def tokenise(chats: Sequence[tuple[IFTSeed | EFTSeed, tuple[Message, ...]]], chat: Chat) -> list[Target]:
     """Each chat through the end of its last turn."""
-    targets = chat.encode_targets([messages for _, messages in chats])
-    return [target._replace(ids=_through_end_of_turn(target.ids, target.start, chat)) for target in targets]
+    return chat.encode_turns([messages for _, messages in chats])
 
 
 def reason_to_leave_out(target: Target, longest: int) -> str | None:
@@ -67,12 +68,6 @@ def reason_to_leave_out(target: Target, longest: int) -> str | None:
     if target.spells_special:
         return "special_tokens"
     return "too_long" if len(target.ids) > longest else None
-
-
-def _through_end_of_turn(ids: list[int], start: int, chat: Chat) -> list[int]:
-    """Without what the template writes after the end of the turn, which is never generated."""
-    end = chat.tokenizer.eos_token_id
-    return ids[: ids.index(end, start) + 1] if end in ids[start:] else ids
 
 
 def _example(source: IFTSeed | EFTSeed, messages: tuple[Message, ...], input_ids: list[int], start: int) -> Example:

@@ -4,6 +4,7 @@ from typing import Any
 
 from selfreward.engines import FixedModel
 from selfreward.engines.server import ServerConfig
+from selfreward.judges import JudgeConfig
 from selfreward.models import resolve_model
 from selfreward.records import key_settings
 from selfreward.session import Session
@@ -34,9 +35,10 @@ def model_inputs(s: Session) -> dict[str, str]:
     return {"root model": s.root.fingerprint, "chat template": s.chat.fingerprint}
 
 
-def rubric_inputs(s: Session) -> dict[str, str]:
-    """The rubric's words."""
-    return {"judge.rubric": s.config.judge.load_rubric().hash}
+def rubric_inputs(judge: JudgeConfig) -> dict[str, str]:
+    """The rubric's words, where one is read."""
+    rubric = judge.optional_rubric()
+    return {} if rubric is None else {"judge.rubric": rubric.hash}
 
 
 def made_from(it: IterationStore, *stages: str) -> dict[str, str]:

@@ -10,7 +10,6 @@ from selfreward.diagnosis.families import record_figures
 from selfreward.diagnosis.judge import agreement
 from selfreward.diagnosis.likelihood import training_figures
 from selfreward.errors import SelfRewardError, StoreError
-from selfreward.judges.sampled import SampledConfig
 from selfreward.records import Judgment, PreferencePair, Prompt, Record, Response
 from selfreward.storage.iteration import IterationStore, check_file
 from selfreward.storage.run import RunStore
@@ -21,6 +20,7 @@ VERSION = 2
 """Raised whenever figures are added or come to mean something else; older metrics.json are then computed again."""
 HELDOUT_JUDGMENTS = "heldout_judgments"
 COMPARISON = "comparison"
+_USUAL_RUBRIC = "additive_5pt"
 _FILE, _LOG = "metrics.json", "training.jsonl"
 
 
@@ -68,7 +68,7 @@ def _highest_score(it: IterationStore) -> float | None:
     """Of the judge's scale; None where the rubric is not any more what the iteration was judged by."""
     settings = it.manifest.config.get("judge") or {}
     try:
-        rubric = load_rubric(settings.get("rubric") or SampledConfig.usual_rubric)
+        rubric = load_rubric(settings.get("rubric") or _USUAL_RUBRIC)
     except SelfRewardError:
         return None
     if len(rubric.response_inputs) > 1:  # what is compared has a strength, which has no upper end

@@ -11,6 +11,7 @@ from selfreward.session import Policy, Session, Stage
 from selfreward.stages import pairing
 from selfreward.stages.shard import Shard
 from selfreward.steps.data import judgments_by, responses_by
+from selfreward.steps.judge import policy_of
 from selfreward.steps.keys import made_from, model_inputs
 from selfreward.storage.grouping import Grouped
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
@@ -51,15 +52,6 @@ def ask_for_rule(
             previous_judgments=judgments_by(s, it, before, prompts, responses, PREVIOUS_JUDGMENTS, "responses")
         )
     return Asked()
-
-
-def policy_of(s: Session, t: int) -> Policy:
-    """M_t of the run so far."""
-    if t == 0:
-        return Policy.root("M0")
-    it = s.store.iteration(t - 1)
-    entry = it.stage("adapter")
-    return Policy.root(f"M{t}") if entry is None else Policy(f"M{t}", it.path / "adapter", entry.digest)
 
 
 def build_pairs(
