@@ -66,6 +66,7 @@ def make_plan(config: RunConfig) -> Plan:
         SelfRewardError: something that would stop the run.
     """
     ift, eft = steps.read_seeds(config)
+    config.judge.fingerprints()
     where, model = _model(config.model)
     adapter = _adapter_bytes(model, config.lora)
     return Plan(

@@ -52,6 +52,63 @@ def test_sampled_verdicts_are_written(tmp_path: Path) -> None:
     assert 0 < judgments.tokens_written < judgments.most_tokens_written
 
 
+METHODS: list[tuple[str, dict[str, tuple[int, int, int]]]] = [
+    ("expected", {"judgments": (80, 80, 1)}),
+    ("{type: pairwise}", {"judgments": (20 * 12 + 80, 20 * 12, 2)}),
+    ("{type: pairwise, plan: knockout}", {"judgments": (20 * 6 + 80, 20 * 6, 2)}),
+    ("implicit", {"judgments": (80, 160, 1)}),
+    ("{type: reward_model, model: some/model}", {"judgments": (80, 80, 1)}),
+    ("{type: verifiable, function: checks.py:f}", {"judgments": (80, 0, 1)}),
+    (
+        "{type: mix, parts: {one: {method: expected}, two: {method: implicit}}}",
+        {"judgments_one": (80, 80, 1), "judgments_two": (80, 160, 1), "judgments": (80, 0, 1)},
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "expected"), METHODS)
+def test_every_method_says_what_it_reads(
+    tmp_path: Path, method: str, expected: dict[str, tuple[int, int, int]]
+) -> None:
+    (tmp_path / "checks.py").write_text("", encoding="utf-8")
+    method = method.replace("checks.py", str(tmp_path / "checks.py"))
+    changes = ("prompts.count=20", "responses.n=4", "seeds.eft=null", f"judge.method={method}")
+    plan = make_plan(demo(tmp_path, *changes))
+    responses = stage(plan, "responses")
+    prompt, answer = responses.tokens_read // 80, responses.tokens_written // 80
+    for name, (rows, questions, shown) in expected.items():
+        found = stage(plan, name)
+        assert (found.rows, found.tokens_written) == (rows, 0)
+        assert found.tokens_read >= questions * (prompt + shown * answer)
+        if "expected" not in method and "pairwise" not in method:  # they read a rubric besides
+            assert found.tokens_read == questions * (prompt + shown * answer)
+
+
+def test_written_comparisons_are_counted_in_both_orders(tmp_path: Path) -> None:
+    verdict = "{type: sampled, samples: 2, max_tokens: 50, retries: 1}"
+    changes = ("prompts.count=10", "responses.n=3", "seeds.eft=null")
+    prompts = tmp_path / "held_out.txt"
+    prompts.write_text("one\ntwo\n", encoding="utf-8")
+    method = f"judge.method={{type: pairwise, verdict: {verdict}}}"
+    plan = make_plan(demo(tmp_path, *changes, method, f"evaluation.prompts={prompts}"))
+    judged, compared = stage(plan, "judgments"), stage(plan, "comparison")
+    assert (judged.rows, judged.most_tokens_written) == (10 * 6 * 2 + 30, 10 * 6 * 2 * 50 * 2)
+    assert (compared.rows, compared.most_tokens_written) == (2 * 2 * 2, 2 * 2 * 2 * 50 * 2)
+
+
+def test_models_are_compared_as_the_engine_can(tmp_path: Path) -> None:
+    """The recipe's own way of comparing is planned, and what a judge of single responses comes to."""
+    prompts = tmp_path / "held_out.txt"
+    prompts.write_text("one\ntwo\n", encoding="utf-8")
+    asked = (f"evaluation.prompts={prompts}", "prompts.count=4")
+    by_letters = stage(make_plan(demo(tmp_path, *asked)), "comparison")
+    assert (by_letters.rows, by_letters.tokens_written) == (4, 0)
+    endpoint = "judge.model={name: m, engine: {type: server, url: 'http://127.0.0.1:1/v1'}}"
+    sampled = "judge.method={type: sampled}"
+    written = stage(make_plan(demo(tmp_path, *asked, endpoint, sampled)), "comparison")
+    assert (written.rows, written.tokens_written > 0) == (12, True)
+
+
 def test_sft_keeps_to_its_token_budget(tmp_path: Path) -> None:
     small = make_plan(demo(tmp_path, "sft.max_tokens=6000"))
     whole = make_plan(demo(tmp_path, "sft.max_tokens=null"))
@@ -124,6 +181,8 @@ def test_what_would_stop_the_run_is_found(tmp_path: Path) -> None:
         (f"seeds.ift={bad}", SeedError),
         (f"judge.rubric={rubric}", TemplateError),
         (f"prompts.template={tmp_path / 'none.md'}", TemplateError),
+        ("judge={method: implicit, rubric: additive_5pt}", ConfigError),
+        ("judge.method=implicit", ConfigError),  # EFT seeds teach no such judge
         ("model=./nowhere", ModelError),
         ("model=builtin:other", ModelError),
     ]

@@ -53,14 +53,17 @@ def test_special_settings_exist(script: ModuleType) -> None:
         ("sampled", "vllm", "top_margin"),
         ("sampled", "vllm", "rejected_from_initial"),
         ("sampled", "vllm", "consistent"),
+        ("implicit", "vllm", "best_worst"),
+        ("verifiable", "vllm", "best_worst"),
     ],
 )
 def test_keys_hold_what_the_page_says(script: ModuleType, method: str, engine: str, rule: str) -> None:
+    seeds = SEEDS if method in ("expected", "sampled") else {**SEEDS, "eft": None}
     data = {
         "model": "some/model",
-        "seeds": SEEDS,
+        "seeds": seeds,
         "evaluation": {"judge_data": SEEDS["eft"], "prompts": str(ROOT / "pyproject.toml")},  # any lines will do
-        "judge": {"method": {"type": method}},
+        "judge": {"method": {"type": method, **({"function": f"{__file__}:f"} if method == "verifiable" else {})}},
         "pairs": {"type": rule},
     }
     config = make_config(data, {"engine.type": engine}, "test")

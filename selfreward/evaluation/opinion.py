@@ -22,7 +22,7 @@ class Opinion:
     scores: Mapping[str, float]
     """By the response's id; what could not be read is not in it."""
     verdicts: Mapping[tuple[str, str], float | None] = field(default_factory=dict)
-    """Of pairs that were judged as pairs, the lower id first: its chance to be better, None where an order is unreadable."""
+    """By pair that was judged as one, the lower id first: its chance to be better; None where an order was not read."""
 
     def lead(self, one: str, other: str) -> float | None:
         """Above 0 where ``one`` is judged better, 0 for a tie, None where the judge could not be read.

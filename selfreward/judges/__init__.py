@@ -89,6 +89,14 @@ class JudgeConfig(Frozen):
         """Whether a prompt's reference is the list of its instructions."""
         return any(isinstance(one.method, VerifiableConfig) and one.method.ifeval for one in self.alone())
 
+    def fingerprints(self) -> list[str]:
+        """Of the functions that judge.
+
+        Raises:
+            ConfigError: one of them stands nowhere.
+        """
+        return [one.method.fingerprint() for one in self.alone() if isinstance(one.method, VerifiableConfig)]
+
     def rubrics(self) -> dict[str, Rubric]:
         """All rubrics that are read, by the settings that name them."""
         places = [f"judge.method.parts.{name}.rubric" for name in self.parts()] or ["judge.rubric"]
