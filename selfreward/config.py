@@ -1,7 +1,6 @@
 """RunConfig: one recipe, checked whole before anything runs. YAML and --set; loads no torch."""
 
 import difflib
-import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -22,26 +21,11 @@ from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
 from selfreward.objectives.sft import SFTConfig
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
+from selfreward.recipe_paths import resolve_paths
 from selfreward.records import Frozen, NotInKey
 from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
 
-_PATHS = (
-    *("seeds.ift", "seeds.eft", "prompts.file", "evaluation.judge_data", "evaluation.prompts"),
-    *("model.chat_template", "prompts.model.chat_template", "judge.model.chat_template"),
-    *("judge.method.chat_template", "judge.method.parts.*.method.chat_template"),
-)
-"""Settings that name files, relative to the recipe they stand in."""
-_NAMES_OR_PATHS = (
-    *("judge.rubric", "prompts.template", "model", "model.name"),
-    *("prompts.model", "prompts.model.name", "judge.model", "judge.model.name"),
-    *("prompts.model.engine.tokenizer", "judge.model.engine.tokenizer"),
-    *("judge.method.model", "judge.method.function", "judge.method.parts.*.rubric"),
-    *("judge.method.parts.*.method.model", "judge.method.parts.*.method.function"),
-)
-"""Settings that may give a path, relative to the recipe where they begin with a dot; a .md file always is one, and so
-is what stands before the colon of FILE.py:NAME."""
-_PATH = re.compile(r"^\.\.?/|\.md$|\.py:\w*$")
 _LONGEST_NAME = 200
 """Bytes; file systems take 255."""
 
@@ -190,7 +174,7 @@ def load_config(
         raise ConfigError(f"{recipe}: nested too deeply for a recipe") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{recipe}: expected settings such as `model: …`, found {type(data).__name__}")
-    _resolve_paths(data, recipe.parent)
+    resolve_paths(data, recipe.parent)
     changes = parse_overrides(overrides)
     if name is not None:
         changes["name"] = name
@@ -272,19 +256,6 @@ def _set(data: dict[str, Any], path: str, value: Any) -> None:
     if last == "type" and data.get("type", value) not in (value, "auto"):  # what ``auto`` has, all engines have
         data.clear()  # the settings of one type mean nothing to another
     data[last] = value
-
-
-def _resolve_paths(data: dict[str, Any], base: Path) -> None:
-    for path in (*_PATHS, *_NAMES_OR_PATHS):
-        *sections, field = path.split(".")
-        parts: list[Any] = [data]
-        for section in sections:
-            found = [part for part in parts if isinstance(part, dict)]
-            parts = [one for part in found for one in (part.values() if section == "*" else [part.get(section)])]
-        for part in parts:
-            value = part.get(field) if isinstance(part, dict) else None
-            if isinstance(value, str) and (path in _PATHS or _PATH.search(value)):
-                part[field] = str((base / value).resolve())
 
 
 def _explain(error: Any, source: str) -> str:

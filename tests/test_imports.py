@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("judges", "pair_rules", "objectives", "seeding", "evaluation", "diagnosis"),
     ("stages",),
-    ("config", "storage", "progress"),
+    ("config", "recipe_paths", "storage", "progress"),
     (
         "session",
         "eft",

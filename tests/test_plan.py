@@ -200,6 +200,31 @@ def test_file_of_prompts(tmp_path: Path) -> None:
         make_plan(demo(tmp_path, *overrides, "iterations=3"))
 
 
+def test_ifeval_needs_prompts_with_instructions(tmp_path: Path) -> None:
+    pytest.importorskip("if_verifiable")
+    prompts = tmp_path / "prompts.jsonl"
+    row = {"prompt": "Use no commas.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+    method = ("judge.method={type: verifiable, ifeval: prompt_loose}", "seeds.eft=null", "iterations=1")
+    named = (*method, f"prompts.file={prompts}", "prompts.count=2")
+
+    def refused(rows: list[dict[str, Any]], *changes: str) -> str:
+        prompts.write_text("".join(f"{json.dumps(one)}\n" for one in rows), encoding="utf-8")
+        with pytest.raises(ConfigError) as error:
+            make_plan(demo(tmp_path, *(changes or named)))
+        return str(error.value)
+
+    assert "give prompts.file, with rows of" in refused([row], *method)
+    assert "1 prompts have no reference, the first of them prompt 2" in refused([row, {"prompt": "Why?"}])
+    assert "no instruction_id_list" in refused([row, {"prompt": "Why?", "reference": "So."}])
+    assert "held-out rankings have no references" in refused([row] * 2, *named, f"evaluation.judge_data={prompts}")
+    graded = (
+        "judge.method={type: mix, parts: {a: {method: sampled, rubric: reference_5pt}, b: {method: {type: verifiable, "
+    )
+    assert "drop one of both" in refused([row] * 2, f"{graded}ifeval: prompt_loose}}}}}}}}", *named[1:])
+    prompts.write_text(f"{json.dumps(row)}\n" * 2, encoding="utf-8")
+    assert stage(make_plan(demo(tmp_path, *named)), "judgments").tokens_read == 0
+
+
 def test_finished_work_is_named(unfinished_run: RunStore) -> None:
     plan = make_plan(unfinished_run.config())
     assert plan.finished == ("iteration 0", "iteration 1", "iteration 2")

@@ -36,7 +36,8 @@ from selfreward.seeding.rows import RowError, json_object
 from selfreward.seeding.targets import Target
 from selfreward.storage.durable import discard, write_text
 from selfreward.templates import Rubric
-from selfreward.verdicts.judging import OpenEngine, Who, judged
+from selfreward.verdicts.judging import OpenEngine, judged
+from selfreward.verdicts.who import Who
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from selfreward.engines import AnyEngine
 from selfreward.engines.chat import Chat
+from selfreward.engines.vllm import VllmConfig
 from selfreward.errors import EngineError
 from selfreward.judges import JudgeConfig, build_judge
 
@@ -17,8 +18,10 @@ def check_fits(config: JudgeConfig, tags: tuple[str, str], engine: AnyEngine, se
     judge = build_judge(config, tags)
     lacking = sorted(judge.needs - engine.capabilities())
     if lacking:
+        merges = isinstance(engine, VllmConfig) and engine.merge_adapter
+        merged = f" ({setting}.merge_adapter leaves no reference)" if merges else ""
         raise EngineError(
             f"judge.method.type={config.method.type} needs an engine with {', '.join(lacking)}, which "
-            f"{setting}.type={engine.type} has not; use judge.method.type=sampled, or another engine"
+            f"{setting}.type={engine.type} has not{merged}; use judge.method.type=sampled, or another engine"
         )
     judge.check(chat)

@@ -71,6 +71,11 @@ def _check_references(config: RunConfig, asks: str) -> None:
             f"{asks}. Rows are {rows}"
         )
     if checks:
+        for place, rubric in config.judge.rubrics().items():
+            if rubric.needs_reference:
+                raise ConfigError(
+                    f"{place}: {rubric.path} grades against reference answers, and {asks}; drop one of both"
+                )
         check_instructions(row.reference for _, row in found if row.reference is not None)
     if config.evaluation.judge_data is not None:
         raise ConfigError(f"evaluation.judge_data: held-out rankings have no references, and {asks}; leave it out")

@@ -9,7 +9,8 @@ from selfreward.engines.server import ServerConfig
 from selfreward.errors import ConfigError, StoreError
 from selfreward.storage.catalogue import find_run
 from selfreward.storage.run import RunStore
-from selfreward.verdicts.judging import Who, model_of_run, named_model, plain_config, trained_models
+from selfreward.verdicts.judging import model_of_run, named_model, plain_config, trained_models
+from selfreward.verdicts.who import Who
 
 
 @dataclass(frozen=True)
