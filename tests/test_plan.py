@@ -217,10 +217,8 @@ def test_ifeval_needs_prompts_with_instructions(tmp_path: Path) -> None:
     assert "1 prompts have no reference, the first of them prompt 2" in refused([row, {"prompt": "Why?"}])
     assert "no instruction_id_list" in refused([row, {"prompt": "Why?", "reference": "So."}])
     assert "held-out rankings have no references" in refused([row] * 2, *named, f"evaluation.judge_data={prompts}")
-    graded = (
-        "judge.method={type: mix, parts: {a: {method: sampled, rubric: reference_5pt}, b: {method: {type: verifiable, "
-    )
-    assert "drop one of both" in refused([row] * 2, f"{graded}ifeval: prompt_loose}}}}}}}}", *named[1:])
+    both = "{a: {method: sampled, rubric: reference_5pt}, b: {method: {type: verifiable, ifeval: prompt_loose}}}"
+    assert "drop one of both" in refused([row] * 2, f"judge.method={{type: mix, parts: {both}}}", *named[1:])
     prompts.write_text(f"{json.dumps(row)}\n" * 2, encoding="utf-8")
     assert stage(make_plan(demo(tmp_path, *named)), "judgments").tokens_read == 0
 

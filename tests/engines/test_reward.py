@@ -126,3 +126,20 @@ def test_what_is_no_reward_model_is_refused(reward_model: Path, tiny_model: Path
     (headless / "model.safetensors").rename(headless / "pytorch_model.bin")
     with pytest.raises(ModelError, match="only safetensors are read"):
         check(headless)
+
+
+def test_settings_reach_the_model(reward_model: Path, tmp_path: Path) -> None:
+    method = RewardModelConfig(model=str(reward_model), batch_size=2, max_length=99, dtype="bfloat16", device="cpu")
+    assert method.engine() == RewardEngineConfig(batch_size=2, max_model_len=99, dtype="bfloat16", device="cpu")
+    opened = RewardEngine(method.root(), method.engine())
+    ask(opened, [request("Water.")], Reward())
+    assert (opened.context, str(opened._model.dtype), opened._model.device.type) == (99, "torch.bfloat16", "cpu")
+    template = tmp_path / "chat.jinja"
+    template.write_text("{% for m in messages %}{{ m.role }}> {{ m.content }}\n{% endfor %}", encoding="utf-8")
+    other = RewardModelConfig(model=str(reward_model), chat_template=str(template)).root()
+    chat = RewardEngineConfig().chat_of(other)
+    assert chat is not None
+    (ids,) = chat.encode([request("Water.").messages], open_turn=False)
+    assert chat.tokenizer.decode(ids) == "user> What is a bridge?\nassistant> Water.\n"
+    with pytest.raises(ModelError, match="a local directory has no revisions"):
+        RewardEngineConfig().check(RewardModelConfig(model=str(reward_model), revision="main").root())
