@@ -12,6 +12,7 @@ from fixture_run import Command
 from selfreward.config import load_config
 from selfreward.errors import ConfigError, StoreError
 from selfreward.loop import run
+from selfreward.plan import make_plan
 from selfreward.records import Judgment, PreferencePair, Prompt, Response
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
@@ -259,12 +260,11 @@ def test_a_mix(make: Make, command: Command, reward_model: Path, tmp_path: Path,
     assert code == 0, err
     measured = json.loads((it.path / "metrics.json").read_text())["judge_quality"]
     assert json.loads(out)["judges"] == [{**measured, "judge": "M2 of tiny"}]
-    plan = json.loads(command("run", str(recipe), "--dry-run", "--json")[1])
-    stages = {stage["stage"]: stage["rows"] for stage in plan["self_reward"]}
+    stages = {stage.stage: stage.rows for stage in make_plan(load_config(recipe)).self_reward}
     assert (stages["judgments_score"], stages["judgments_against"], stages["judgments"]) == (12, 4 * 2 * 2 + 12, 12)
     before = [it.manifest.stages[name].digest for name in ("judgments", "judgments_score")]
     run(load_config(recipe))
     again = store.iteration(2).manifest.stages
     assert [again[name].digest for name in ("judgments", "judgments_score")] == before
-    with pytest.raises(StoreError, match=r"judge\.method\.weights"):
+    with pytest.raises(StoreError, match=r"judge\.method\.parts\.score\.weight: 2\.0 -> 5\.0"):
         run(load_config(recipe, ["judge.method.parts.score.weight=5"]))

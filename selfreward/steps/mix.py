@@ -14,7 +14,8 @@ VERSION = 1
 
 def mix_key(method: MixConfig, inputs: Mapping[str, str]) -> StageKey:
     """The parts' settings are in their own stages' keys."""
-    return StageKey(VERSION, {"judge": {"method": {"type": method.type, "weights": method.weights}}}, inputs)
+    parts = {name: {"weight": weight} for name, weight in method.weights.items()}
+    return StageKey(VERSION, {"judge": {"method": {"type": method.type, "parts": parts}}}, inputs)
 
 
 def mixed_shard(
