@@ -143,3 +143,32 @@ def test_settings_reach_the_model(reward_model: Path, tmp_path: Path) -> None:
     assert chat.tokenizer.decode(ids) == "user> What is a bridge?\nassistant> Water.\n"
     with pytest.raises(ModelError, match="a local directory has no revisions"):
         RewardEngineConfig().check(RewardModelConfig(model=str(reward_model), revision="main").root())
+
+
+def test_what_trls_reward_trainer_saves_can_judge(tiny_model: Path, tmp_path: Path) -> None:
+    from datasets import Dataset
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from trl import RewardConfig, RewardTrainer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    turns = [{"role": "user", "content": "What is a bridge?"}]
+    sides = {
+        side: [*turns, {"role": "assistant", "content": text}]
+        for side, text in (("chosen", "A way over water."), ("rejected", "No."))
+    }
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=1)
+    arguments = RewardConfig(output_dir=str(tmp_path / "out"), max_steps=1, use_cpu=True, bf16=False, report_to="none")
+    trainer = RewardTrainer(
+        model=model, args=arguments, train_dataset=Dataset.from_list([sides] * 2), processing_class=tokenizer
+    )
+    trainer.train()
+    trainer.save_model(str(tmp_path / "trained"))
+    RewardEngineConfig().check(ModelConfig(name=str(tmp_path / "trained")))
+    opened = engine(tmp_path / "trained")
+    better, worse = judge(opened, "A way over water.", "No.")
+    logits = [trainer.model.eval()(**_as_trained(tokenizer, sides[side])).logits.item() for side in sides]
+    assert [better.score, worse.score] == pytest.approx(logits, abs=1e-4)
+
+
+def _as_trained(tokenizer: Any, turns: list[dict[str, str]]) -> Any:
+    return tokenizer.apply_chat_template(turns, return_tensors="pt", return_dict=True)
