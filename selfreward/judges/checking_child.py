@@ -61,6 +61,7 @@ def verdict(
     """The score, or why there is none."""
     with SetAside() as aside:
         value = function(prompt=prompt, response=response, reference=reference)
+        value = value.item() if hasattr(value, "item") else value  # numpy's and torch's numbers
         if value is None:
             return None, "the function could not tell"
         if isinstance(value, numbers.Real) and math.isfinite(value):

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from selfreward.engines.chat import Chat
-from selfreward.engines.protocol import Ask, Asking, Capability
+from selfreward.engines.protocol import Asking, Capability
 from selfreward.judges import ifeval
 from selfreward.judges.checking import Checker, fingerprint
 from selfreward.judges.protocol import Candidate, Cost, Judge, JudgedBy, Listener
@@ -73,7 +73,7 @@ class VerifiableJudge:
         """One judgment a candidate; what went wrong is its raw text. No engine is asked."""
         with Checker(self._config.called, self._config.timeout) as checker:
             verdicts = [checker.verdict(c.prompt, c.response, c.reference) for c in candidates]
-        yield from _nothing_asked()
+        yield from ()  # what an engine runs is a generator, if only one that asks nothing
         return [
             Judgment(
                 id=content_id("j", candidate.response_id, "verifiable", 0),
@@ -100,9 +100,3 @@ class VerifiableJudge:
             ifeval.check_installed()
         with Checker(self._config.called, self._config.timeout) as checker:
             checker.start()
-
-
-def _nothing_asked() -> Asking[None]:
-    """Makes a generator of what calls it."""
-    nothing: tuple[Ask, ...] = ()
-    yield from nothing

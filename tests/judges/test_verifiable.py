@@ -16,6 +16,7 @@ from selfreward.seeding.prompt_file import read_prompts
 
 CHECKS = """
 import os, time
+import numpy as np
 from beside import FACTOR
 
 def check(prompt, response, reference):
@@ -26,6 +27,9 @@ def check(prompt, response, reference):
     if response == "none": return None
     if response == "text": return "very good"
     if response == "nan": return float("nan")
+    if response == "numpy": return np.isclose(1.0, 1.0)
+    if response == "single": return np.float32(0.5)
+    if response == "array": return np.zeros(2)
     if response == "pid": return os.getpid()
     if reference is not None: return response == reference
     return FACTOR * len(response)
@@ -59,6 +63,12 @@ def test_numbers_and_truths_are_scores(checks: Path) -> None:
     assert {(j.method, j.rubric, j.model, j.raw, j.prompt_tokens) for j in found} == {
         ("verifiable", "", "checks", "", 0)
     }
+
+
+def test_numpys_numbers_are_numbers(checks: Path) -> None:
+    found = judge(f"{checks}:check", "numpy", "single", "array")
+    assert [j.score for j in found] == [1.0, 0.5, None]
+    assert "ValueError: " in found[2].raw
 
 
 def test_whatever_goes_wrong_is_one_unreadable_verdict(checks: Path) -> None:
