@@ -140,9 +140,10 @@ class RunConfig(Frozen):
             )
         if rule.asks == "previous" and (judge.asks("policy") or not policy):
             why = "M0 has no reference" if judge.asks("policy") else "the judge is the same in every iteration"
+            way_out = "let M_t judge by a rubric" if judge.model is None else "leave judge.model out"
             raise ValueError(
-                f"pairs.type={rule.type} asks the model before what it thinks of the ranking, and {why}; let the model "
-                "itself judge by a rubric (no judge.model), or use another rule"
+                f"pairs.type={rule.type} asks the model before what it thinks of the ranking, and {why}; {way_out}, or "
+                "use another rule"
             )
 
     @property
