@@ -130,12 +130,13 @@ def main(arguments: Sequence[str]) -> int:
         compares = config.judge.method.compares
         rows = rows_of(answers, attacks, compares)
         with TemporaryDirectory() as work, closing(OpenEngine(Path(work), print)) as engine:
-            judgments = judged(named_model(config), rows, Path(work), Reporter(), "attacks", engine)
+            judgments = judged(named_model(config).alone(config.judge), rows, Path(work), Reporter(), "attacks", engine)
     except SelfRewardError as error:
         print(f"attack_scores: {error}", file=sys.stderr)
         return 1
-    rubric = config.judge.load_rubric().front.name
-    print("\n".join(table(f"{config.judge.method.type}, {rubric}", trials(judgments, len(answers), attacks, compares),
+    rubric = config.judge.optional_rubric()
+    judge = f"{config.judge.method.type}, {rubric.front.name}" if rubric else config.judge.method.type
+    print("\n".join(table(judge, trials(judgments, len(answers), attacks, compares),
                           options.by_kind)))  # fmt: skip
     seconds = f"{time.monotonic() - started:.0f} s, {time.process_time() - cpu:.0f} s of CPU"
     print(f"{len(answers)} answers, {len(attacks)} additions, {len(judgments)} judgments: {seconds}", file=sys.stderr)

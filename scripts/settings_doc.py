@@ -34,6 +34,11 @@ BY_CONTENT = frozenset(
         "judge.model",
         "judge.rubric",
         "meta_judge.rubric",
+        "judge.method.chat_template",
+        "judge.method.function",
+        "judge.method.model",
+        "judge.method.reference",
+        "judge.method.revision",
     }
 )
 """Settings that name something: not the name is in the key but a hash of what it names."""
@@ -47,8 +52,9 @@ one of them on the command line. A setting that does not exist is refused. `mode
 `engine: {type: TYPE}`.
 
 Paths in `seeds.*`, `prompts.file`, `evaluation.judge_data`, `evaluation.prompts`, `model.chat_template`, and in
-`judge.rubric`, `meta_judge.rubric` and `prompts.template` where they end in `.md`, are relative to the recipe. All
-others, and all paths in `--set`, are relative to the directory that the command is given in.
+`judge.rubric`, `meta_judge.rubric` and `prompts.template` where they end in `.md`, are relative to the recipe; so are
+those in `judge.method.function` (`FILE.py:NAME`), and in `judge.method.model` where they begin with a dot. All others,
+and all paths in `--set`, are relative to the directory that the command is given in.
 
 **Key** says what happens when you change a setting of a run that has begun (see [architecture.md](architecture.md)):
 

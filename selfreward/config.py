@@ -15,6 +15,7 @@ from selfreward.engines import AutoConfig, EngineConfig
 from selfreward.engines.loading import ModelConfig
 from selfreward.errors import ConfigError
 from selfreward.judges import JudgeConfig
+from selfreward.judges.mix import MixConfig
 from selfreward.judges.sampled import SampledConfig
 from selfreward.meta_judge.settings import MetaJudgeConfig
 from selfreward.objectives import ObjectiveConfig
@@ -25,21 +26,11 @@ from selfreward.objectives.sft import SeedSFTConfig
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
 from selfreward.pair_rules.settings import JudgedSettings
+from selfreward.recipe_paths import resolve_paths
 from selfreward.records import Frozen, NotInKey
 from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
 
-_PATHS = (
-    *("seeds.ift", "seeds.eft", "prompts.file", "evaluation.judge_data", "evaluation.prompts"),
-    *("model.chat_template", "prompts.model.chat_template", "judge.model.chat_template"),
-)
-"""Settings that name files, relative to the recipe they stand in."""
-_NAMES_OR_PATHS = (
-    *("judge.rubric", "meta_judge.rubric", "prompts.template", "model", "model.name"),
-    *("prompts.model", "prompts.model.name", "judge.model", "judge.model.name"),
-    *("prompts.model.engine.tokenizer", "judge.model.engine.tokenizer"),
-)
-"""Settings that may give a path, relative to the recipe where they begin with a dot; a .md file always is one."""
 _LONGEST_NAME = 200
 """Bytes; file systems take 255."""
 
@@ -119,6 +110,7 @@ class RunConfig(Frozen):
             )
         method = self.judge.method
         verdicts = method.samples if isinstance(method, SampledConfig) else 1
+        self._judge_fits()
         if isinstance(self.pairs, JudgedSettings) and self.pairs.min_readable > verdicts:
             raise ValueError(
                 f"pairs.min_readable={self.pairs.min_readable}, but judge.method gives {verdicts} a response"
@@ -132,19 +124,10 @@ class RunConfig(Frozen):
         of_pairs = judged and self.pairs.makes == "pairs"
         if self.meta_judge is not None and (problem := self.meta_judge.problem(self.judge, of_pairs)):
             raise ValueError(problem)
-        if self.pairs.asks == "initial" and method.compares:
-            raise ValueError(
-                f"pairs.type={self.pairs.type} holds two models' scores against each other, and judge.method.type="
-                f"{method.type} gives each model's responses a scale of their own; use sampled or expected"
-            )
-        if self.pairs.asks == "previous" and self.judge.model is not None:
-            raise ValueError(
-                f"pairs.type={self.pairs.type} asks the model before what it thinks of the ranking, and judge.model is "
-                "the same in every iteration; leave judge.model out, or use another rule"
-            )
         for gates in ("stop_if", "warn_if"):
             measured, makes_pairs = self.evaluation.judge_data is not None, self.pairs.makes == "pairs"
-            if problem := getattr(self, gates).problem(measured, method.compares, makes_pairs):
+            on_a_scale = not method.compares and method.usual_rubric is not None
+            if problem := getattr(self, gates).problem(measured, on_a_scale, makes_pairs):
                 raise ValueError(f"{gates}.{problem}")
         problem = self.pairs.problem(self.iterations)
         refs = self.prompts.from_seeds or self.prompts.file is not None
@@ -160,6 +143,32 @@ class RunConfig(Frozen):
                     f"{part}.micro_batch_size={micro} does not divide {part}.batch_size={optimiser.batch_size}"
                 )
         return self
+
+    def _judge_fits(self) -> None:
+        """Whether the judge goes with the model that is trained and with the pairs."""
+        judge, rule = self.judge, self.pairs
+        policy = judge.asks("model") and judge.model is None
+        if judge.model is not None and (judge.asks("policy") or not judge.asks("model")):
+            raise ValueError(
+                f"judge.model={judge.model.name}: judge.method.type={judge.method.type} does not ask it; leave it out"
+            )
+        if judge.asks("policy") and not (self.sft.enabled and (self.seeds.ift or self.seeds.eft)):
+            raise ValueError(
+                "judge.method.type=implicit: without SFT M1 is M0, and a policy that equals its reference has no "
+                "rewards; give seeds.ift with sft.enabled, or judge in another way"
+            )
+        if rule.asks == "initial" and (judge.method.compares or isinstance(judge.method, MixConfig)):
+            raise ValueError(
+                f"pairs.type={rule.type} holds two models' scores against each other, and judge.method.type="
+                f"{judge.method.type} gives each model's responses a scale of their own; use sampled or expected"
+            )
+        if rule.asks == "previous" and (judge.asks("policy") or not policy):
+            why = "M0 has no reference" if judge.asks("policy") else "the judge is the same in every iteration"
+            way_out = "let M_t judge by a rubric" if judge.model is None else "leave judge.model out"
+            raise ValueError(
+                f"pairs.type={rule.type} asks the model before what it thinks of the ranking, and {why}; {way_out}, or "
+                "use another rule"
+            )
 
     @property
     def run_dir(self) -> Path:
@@ -190,7 +199,7 @@ def load_config(
         raise ConfigError(f"{recipe}: nested too deeply for a recipe") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{recipe}: expected settings such as `model: …`, found {type(data).__name__}")
-    _resolve_paths(data, recipe.parent)
+    resolve_paths(data, recipe.parent)
     changes = parse_overrides(overrides)
     if name is not None:
         changes["name"] = name
@@ -272,18 +281,6 @@ def _set(data: dict[str, Any], path: str, value: Any) -> None:
     if last == "type" and data.get("type", value) not in (value, "auto"):  # what ``auto`` has, all engines have
         data.clear()  # the settings of one type mean nothing to another
     data[last] = value
-
-
-def _resolve_paths(data: dict[str, Any], base: Path) -> None:
-    for path in (*_PATHS, *_NAMES_OR_PATHS):
-        *sections, field = path.split(".")
-        part: Any = data
-        for section in sections:
-            part = part.get(section) if isinstance(part, dict) else None
-        if not isinstance(part, dict) or not isinstance(part.get(field), str):
-            continue
-        if path in _PATHS or part[field].startswith(("./", "../")) or part[field].endswith(".md"):
-            part[field] = str((base / part[field]).resolve())
 
 
 def _explain(error: Any, source: str) -> str:

@@ -5,40 +5,27 @@ Tokens are estimated from characters, typical lengths from the seeds; maxima fol
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 from selfreward import steps
 from selfreward.config import RunConfig
-from selfreward.judges.pairwise import PairwiseConfig
+from selfreward.judges.comparing import comparing, verdict_cost
 from selfreward.judges.sampled import SampledConfig
 from selfreward.model_size import adapter_bytes, root_model
 from selfreward.objectives.installed import check_installed
 from selfreward.objectives.optimiser import OptimiserConfig
 from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.records import EFTSeed, Frozen, IFTSeed
+from selfreward.seeding.ranked import by_prompt
+from selfreward.stage_plans import BYTES_A_TOKEN, CHARACTERS_A_TOKEN, StagePlan, costed, judging, tokens, typical
+from selfreward.steps.seeds import teacher_of
 from selfreward.storage.run import RUN, RunStore
-from selfreward.templates import Rubric, load_prompt_template
+from selfreward.templates import load_prompt_template
 
-_CHARACTERS_A_TOKEN = 4
-_BYTES_A_TOKEN = 6
-"""On disk, of a generated token: its id and its share of the text, compressed."""
 _REQUESTS_A_PROMPT = 2
 """Typically; the other half is filtered out."""
-
-
-class StagePlan(Frozen):
-    """One stage of one iteration; maxima in ``most_*``."""
-
-    stage: str
-    rows: int
-    most_rows: int
-    tokens_read: int = 0
-    tokens_written: int = 0
-    most_tokens_written: int = 0
-    training_steps: int = 0
-    most_bytes: int | None = 0
-    """On disk; None where the model's size is not known yet."""
 
 
 class Plan(Frozen):
@@ -78,6 +65,7 @@ def make_plan(config: RunConfig) -> Plan:
     """
     ift, eft = steps.read_seeds(config)
     check_installed(config.train)
+    config.judge.fingerprints()
     where, model = root_model(config.model)
     adapter = adapter_bytes(model, config.lora)
     return Plan(
@@ -105,19 +93,19 @@ def _sft(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adapter: int
     ]
     if not config.sft.enabled or not (ift or eft):
         return plans
-    rubric = _tokens(config.judge.load_rubric().body)
-    sizes = [_tokens("".join(m.content for m in seed.messages)) for seed in ift]
-    sizes += [rubric + _tokens(seed.instruction + seed.response + seed.rationale) for seed in eft]
-    tokens = min(sum(sizes), config.sft.max_tokens or sum(sizes))
-    rows = min(len(sizes), max(1, int(tokens / fmean(sizes))))
-    examples = StagePlan(stage="examples", rows=rows, most_rows=len(sizes), most_bytes=tokens * _BYTES_A_TOKEN)
-    return [*plans, examples, _training("adapter", config.sft, rows, len(sizes), tokens, adapter)]
+    rubric = tokens(teacher_of(config.judge).load_rubric().body)
+    sizes = [tokens("".join(m.content for m in seed.messages)) for seed in ift]
+    sizes += [rubric + tokens(seed.instruction + seed.response + seed.rationale) for seed in eft]
+    used = min(sum(sizes), config.sft.max_tokens or sum(sizes))
+    rows = min(len(sizes), max(1, int(used / fmean(sizes))))
+    examples = StagePlan(stage="examples", rows=rows, most_rows=len(sizes), most_bytes=used * BYTES_A_TOKEN)
+    return [*plans, examples, _training("adapter", config.sft, rows, len(sizes), used, adapter)]
 
 
 def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adapter: int | None) -> list[StagePlan]:
     template = load_prompt_template(config.prompts.template)
-    instructions = [_tokens(seed.instruction) for seed in ift] or [50]
-    answer = min(config.responses.max_tokens, _typical([seed.messages[-1].content for seed in ift]))
+    instructions = [tokens(seed.instruction) for seed in ift] or [50]
+    answer = min(config.responses.max_tokens, typical([seed.messages[-1].content for seed in ift]))
     prompt = min(config.prompts.max_tokens, round(fmean(instructions)))
     count, candidates = config.prompts.count, config.prompts.count * config.responses.n
     asked = _REQUESTS_A_PROMPT * count
@@ -130,10 +118,10 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
             stage="prompts",
             rows=count,
             most_rows=count,
-            tokens_read=asked * (_tokens(template.body) + shown * prompt),
+            tokens_read=asked * (tokens(template.body) + shown * prompt),
             tokens_written=asked * prompt,
             most_tokens_written=config.prompts.max_attempts * count * config.prompts.max_tokens,
-            most_bytes=count * config.prompts.max_tokens * _BYTES_A_TOKEN,
+            most_bytes=count * config.prompts.max_tokens * BYTES_A_TOKEN,
         )
     responses = StagePlan(
         stage="responses",
@@ -142,17 +130,17 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
         tokens_read=candidates * prompt,
         tokens_written=candidates * answer,
         most_tokens_written=candidates * config.responses.max_tokens,
-        most_bytes=candidates * config.responses.max_tokens * _BYTES_A_TOKEN,
+        most_bytes=candidates * config.responses.max_tokens * BYTES_A_TOKEN,
     )
     pairs = config.pairs.most_rows(count, config.responses.n)
-    pair_bytes = pairs * 2 * config.responses.max_tokens * _BYTES_A_TOKEN
-    compared, judgment_pairs, judgment_tokens = _meta_judging(config, eft, pairs, prompt + answer)
+    pair_bytes = pairs * 2 * config.responses.max_tokens * BYTES_A_TOKEN
+    compared, judgment_pairs, judgment_tokens = _meta_judging(config, eft, pairs, (prompt, answer))
     of_judgments = sum(stage.rows for stage in judgment_pairs)
     trained = pairs * 2 * (prompt + answer) + judgment_tokens
     return [
         prompts,
         responses,
-        *_judged(config, eft, responses, prompt + answer),
+        *_judged(config, eft, responses, (prompt, answer)),
         *compared,
         *_measuring(config, eft),
         StagePlan(stage=config.pairs.stage, rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
@@ -163,56 +151,57 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
 
 
 def _meta_judging(
-    config: RunConfig, eft: list[EFTSeed], pairs: int, material: int
+    config: RunConfig, eft: list[EFTSeed], pairs: int, lengths: tuple[int, int]
 ) -> tuple[list[StagePlan], list[StagePlan], int]:
     """Comparing every two judgments of a response of each prompt in both orders, pairs of them, and those pairs' tokens
     in training; nothing where it is off."""
     meta, method = config.meta_judge, config.judge.method
     if meta is None or not isinstance(method, SampledConfig):
         return [], [], 0
+    judgment = min(method.max_tokens, typical([seed.rationale for seed in eft]))
+    task = tokens(config.judge.load_rubric().body) + sum(lengths)
     asked = config.prompts.count * method.samples * (method.samples - 1)
-    judgment = _judgment_tokens(method, eft)
-    task = _tokens(config.judge.load_rubric().body) + material
-    compared = _verdicts("judgment_comparisons", meta.verdict, meta.load_rubric(), eft, asked, task + 2 * judgment)
+    cost = replace(meta.verdict.cost([asked]), responses=2)
+    compared = costed("judgment_comparisons", meta.load_rubric(), cost, (task, judgment), eft)
     kept = min(config.prompts.count, meta.most_pairs(pairs))
-    made = StagePlan(
-        stage="judgment_pairs",
-        rows=kept,
-        most_rows=kept,
-        most_bytes=kept * 2 * (task + method.max_tokens) * _BYTES_A_TOKEN,
-    )
+    most_bytes = kept * 2 * (task + method.max_tokens) * BYTES_A_TOKEN
+    made = StagePlan(stage="judgment_pairs", rows=kept, most_rows=kept, most_bytes=most_bytes)
     return [compared], [made], kept * 2 * (task + judgment)
 
 
-def _judged(config: RunConfig, eft: list[EFTSeed], responses: StagePlan, material: int) -> list[StagePlan]:
+def _judged(config: RunConfig, eft: list[EFTSeed], responses: StagePlan, lengths: tuple[int, int]) -> list[StagePlan]:
     """What the pair rule looks at: verdicts, and what it asks for besides."""
     if not isinstance(config.pairs, JudgedSettings):
         return []
-    judgments = _judging("judgments", config, eft, responses.rows, material)
+
+    def judged(stage: str) -> list[StagePlan]:
+        return judging(stage, config.judge, [config.responses.n] * config.prompts.count, lengths, eft)
+
     if config.pairs.asks == "initial":
         written = responses.model_copy(update={"stage": "initial_responses"})
-        return [judgments, written, _judging("initial_judgments", config, eft, responses.rows, material)]
+        return [*judged("judgments"), written, *judged("initial_judgments")]
     if config.pairs.asks == "previous":
-        return [judgments, _judging("previous_judgments", config, eft, responses.rows, material)]
-    return [judgments]
+        return [*judged("judgments"), *judged("previous_judgments")]
+    return judged("judgments")
 
 
 def _measuring(config: RunConfig, eft: list[EFTSeed]) -> list[StagePlan]:
     rows = steps.heldout_rows(config)
     if not rows:
         return []
-    sizes = [_tokens(f"{row.prompt}{row.response}") for row in rows]
-    stored = StagePlan(
-        stage="heldout", rows=len(rows), most_rows=len(rows), most_bytes=sum(sizes) * _CHARACTERS_A_TOKEN
-    )
-    return [stored, _judging("heldout_judgments", config, eft, len(rows), round(fmean(sizes)))]
+    sizes = [tokens(f"{row.prompt}{row.response}") for row in rows]
+    stored = StagePlan(stage="heldout", rows=len(rows), most_rows=len(rows), most_bytes=sum(sizes) * CHARACTERS_A_TOKEN)
+    groups = by_prompt(rows)
+    prompt = round(fmean(tokens(group[0].prompt or "") for group in groups.values()))
+    lengths = prompt, round(fmean(tokens(row.response) for row in rows))
+    return [stored, *judging("heldout_judgments", config.judge, list(map(len, groups.values())), lengths, eft)]
 
 
 def _comparing(config: RunConfig, eft: list[EFTSeed], answer: int) -> list[StagePlan]:
     prompts = steps.comparison_prompts(config)
     if not prompts:
         return []
-    count, prompt = len(prompts), round(fmean(map(_tokens, prompts)))
+    count, prompt = len(prompts), round(fmean(map(tokens, prompts)))
     most = count * config.responses.max_tokens
     asked = StagePlan(stage="compared_prompts", rows=count, most_rows=count)
     written = [
@@ -223,42 +212,17 @@ def _comparing(config: RunConfig, eft: list[EFTSeed], answer: int) -> list[Stage
             tokens_read=count * prompt,
             tokens_written=count * answer,
             most_tokens_written=most,
-            most_bytes=most * _BYTES_A_TOKEN,
+            most_bytes=most * BYTES_A_TOKEN,
         )
         for stage in ("compared_before", "compared_after")
     ]
-    judge = config.judge.model_copy(update={"rubric": None, "method": PairwiseConfig()})
-    compared = config.model_copy(update={"judge": judge})
-    return [asked, *written, _judging("comparison", compared, eft, 2 * count, prompt + 2 * answer)]
-
-
-def _judging(stage: str, config: RunConfig, eft: list[EFTSeed], candidates: int, material: int) -> StagePlan:
-    return _verdicts(stage, config.judge.method, config.judge.load_rubric(), eft, candidates, material)
-
-
-def _verdicts(
-    stage: str, method: Frozen, rubric: Rubric, eft: list[EFTSeed], candidates: int, material: int
-) -> StagePlan:
-    read = candidates * (_tokens(rubric.body) + material)
-    if not isinstance(method, SampledConfig):
-        return StagePlan(
-            stage=stage, rows=candidates, most_rows=candidates, tokens_read=read, most_bytes=candidates * 200
-        )
-    rows = candidates * method.samples
-    most = rows * method.max_tokens * (1 + method.retries)
-    return StagePlan(
-        stage=stage,
-        rows=rows,
-        most_rows=rows,
-        tokens_read=read,
-        tokens_written=rows * _judgment_tokens(method, eft),
-        most_tokens_written=most,
-        most_bytes=most * _BYTES_A_TOKEN,
-    )
-
-
-def _judgment_tokens(method: SampledConfig, eft: list[EFTSeed]) -> int:
-    return min(method.max_tokens, _typical([seed.rationale for seed in eft]))
+    engine = (config.judge.model.engine if config.judge.model else None) or config.engine
+    judge = comparing(config.judge, engine.capabilities())
+    return [
+        asked,
+        *written,
+        costed("comparison", judge.optional_rubric(), verdict_cost(judge, count), (prompt, answer), eft),
+    ]
 
 
 def _training(
@@ -283,11 +247,3 @@ def _finished(path: Path) -> Iterator[str]:
         stages = ", ".join(name for name, entry in manifest.stages.items() if entry.finished)
         if manifest.finished or stages:
             yield f"iteration {t}" + ("" if manifest.finished else f" ({stages})")
-
-
-def _tokens(text: str) -> int:
-    return max(1, round(len(text) / _CHARACTERS_A_TOKEN))
-
-
-def _typical(texts: list[str]) -> int:
-    return round(fmean([_tokens(text) for text in texts] or [200]))

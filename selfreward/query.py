@@ -35,7 +35,8 @@ Kind = Literal["pair", "labelled", "prompt", "response", "judgment", "seed"]
 PairSort = Literal["margin", "chosen_score", "rejected_score", "length", "length_difference", "prompt", "order"]
 PAIR_SORTS: tuple[PairSort, ...] = get_args(PairSort)
 
-_TABLES: tuple[tuple[str, Kind, type[Record]], ...] = (
+_Table = tuple[str, Kind, type[Record]]
+_TABLES: tuple[_Table, ...] = (
     ("pairs", "pair", PreferencePair),
     ("judgment_pairs", "pair", PreferencePair),
     ("prompts", "prompt", Prompt),
@@ -189,7 +190,8 @@ def find_item(run: RunStore, item: str) -> Found:
     nearest: list[tuple[int, str]] = []
     for t in run.iterations():
         it = run.iteration(t)
-        for stage, kind, record in _TABLES:
+        parts: list[_Table] = [(name, "judgment", Judgment) for name in part_stages(it)]
+        for stage, kind, record in (*_TABLES, *parts):
             if it.stage(stage) is None:
                 continue
             files = it.stored(stage, record).paths()
@@ -211,6 +213,12 @@ def find_item(run: RunStore, item: str) -> Found:
     close = [id for steps, id in sorted(nearest)[:3] if steps <= max(3, len(item) // 2)]
     hint = f"closest: {', '.join(close)}" if close else "`selfreward pairs` lists the pairs of an iteration"
     raise StoreError(f"{item}: no such item in {run.path}; {hint}")
+
+
+def part_stages(it: IterationStore) -> list[str]:
+    """The stages with the judgments of a mix's parts, in their order."""
+    whole = ("judgments", "initial_judgments", "previous_judgments")
+    return [name for name in it.manifest.stages if any(name.startswith(f"{stage}_") for stage in whole)]
 
 
 def fetch(stored: Stored[R], where: str, **parameters: Any) -> list[R]:

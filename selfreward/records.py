@@ -123,7 +123,7 @@ class Prompt(Record):
     model: str = ""
     """Which model wrote it: M0, M1, … or the name of a fixed model; empty for one from a file."""
     reference: str | None = None
-    """A good answer, where the file or the seed that the prompt is from has one."""
+    """A good answer, where the file or seed that the prompt is from has one; or its instructions to check, as JSON."""
     seed_id: str | None = None
     """The seed whose instruction it is, where prompts are not written."""
 
@@ -162,14 +162,14 @@ class Judgment(Record):
     """One id; two for a pairwise verdict, in the order shown. A verdict on judgments has theirs."""
     method: str
     rubric: str
-    """Name and short hash of the rubric, ``additive_5pt@1a2b3c4d``."""
+    """Name and short hash of the rubric, ``additive_5pt@1a2b3c4d``; empty for a method that reads none."""
     sample: int
     """0 … K-1 among the response's judgments."""
     score: float | None
     aspects: tuple[AspectScore, ...] | None = None
-    """What the score is the weighted mean of, where the rubric has aspects."""
+    """What the score is the weighted mean of: the rubric's aspects, or the parts of a mix in standard deviations."""
     raw: str
-    """The judge's own new text."""
+    """The judge's own new text; of a method that writes none, why there is no score."""
     unreadable: tuple[str, ...] = ()
     """Raw texts of earlier tries that could not be read."""
     distribution: tuple[float, ...] | None = None

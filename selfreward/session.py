@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from selfreward.config import RunConfig
-from selfreward.engines import FixedModel, ResolvedEngine, resolve_engine
+from selfreward.engines import AnyEngine, FixedModel, ResolvedEngine, resolve_engine
 from selfreward.engines.chat import Chat
 from selfreward.engines.driver import work_through
 from selfreward.engines.loading import ModelConfig, context_length, load_chat
 from selfreward.engines.protocol import Asking, Engine, EngineRoom
+from selfreward.engines.reward import RewardEngineConfig
 from selfreward.errors import StageError
 from selfreward.models import ModelRef, resolve_model
 from selfreward.progress import Advance, Reporter
@@ -72,7 +73,7 @@ class Session:
     def __init__(self, config: RunConfig, store: RunStore, reporter: Reporter) -> None:
         self.config, self.store, self.reporter = config, store, reporter
         self.events = store.events()
-        self._engines: list[tuple[ModelConfig, ResolvedEngine, Engine]] = []
+        self._engines: list[tuple[ModelConfig, AnyEngine, Engine]] = []
 
     @cached_property
     def root(self) -> ModelRef:
@@ -121,7 +122,11 @@ class Session:
         engine.use(None)  # it may be the policy's own, where both are the same root model
         return engine
 
-    def _engine(self, model: ModelConfig, config: ResolvedEngine, setting: str) -> Engine:
+    def reward_engine(self, model: ModelConfig, config: RewardEngineConfig) -> Engine:
+        """The engine of a reward model."""
+        return self._engine(model, config, "judge.method")
+
+    def _engine(self, model: ModelConfig, config: AnyEngine, setting: str) -> Engine:
         """Only one has memory at a time."""
         wanted = None
         for other_model, other_config, engine in self._engines:

@@ -15,7 +15,7 @@ from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.scored import Beside, all_usable, untrainable, usable_responses
 from selfreward.pair_rules.settings import JudgedSettings, LabelSettings, PairSettings, nothing_labelled
 from selfreward.pair_rules.spin import SpinConfig, spin
-from selfreward.query import Found, Kind, fetch, find_item, select
+from selfreward.query import Found, Kind, fetch, find_item, part_stages, select
 from selfreward.records import (
     EFTSeed,
     Example,
@@ -152,6 +152,7 @@ def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str
         _of_prompt(it, "previous_judgments", Judgment, prompt_id),
     )
     verdicts = [*judgments, *beside.initial_judgments]
+    parts = [j for name in part_stages(it) for j in _of_prompt(it, name, Judgment, prompt_id)]
     pairs = _of_prompt(it, "pairs", PreferencePair, prompt_id)
     pair = min(pairs, key=lambda p: (p.id != found.id, -(p.margin or 0)), default=None)
     roles: dict[str, Role] = {pair.chosen_id: "chosen", pair.rejected_id: "rejected"} if pair else {}
@@ -165,7 +166,7 @@ def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str
         prompt=prompt,
         few_shot=tuple(_shot(run, it.manifest.iteration, id) for id in prompt.few_shot_ids),
         candidates=tuple(
-            _candidate(response, verdicts, beside, roles, rule) for response in (*responses, *beside.initial)
+            _candidate(response, verdicts, beside, roles, rule, parts) for response in (*responses, *beside.initial)
         ),
         decision=_decision(it, prompt, responses, judgments, beside, [pair] if pair else labelled, rule),
         pair=pair,
@@ -206,6 +207,7 @@ def _candidate(
     beside: Beside,
     roles: Mapping[str, Role],
     rule: PairRuleConfig | None,
+    parts: Sequence[Judgment],
 ) -> Candidate:
     own = [j for j in judgments if response.id in j.response_ids]
     unusable = untrainable(response)
@@ -215,7 +217,7 @@ def _candidate(
         response=response,
         score=_mean(own),
         before=_mean([j for j in beside.previous_judgments if response.id in j.response_ids]),
-        judgments=(*own, *(j for j in beside.previous_judgments if response.id in j.response_ids)),
+        judgments=(*own, *(j for j in (*parts, *beside.previous_judgments) if response.id in j.response_ids)),
         role=roles.get(response.id),
         unusable=unusable if rule else None,
         injection=reasons(response.text),

@@ -264,3 +264,47 @@ def test_deep_nesting_is_no_traceback(tmp_path: Path) -> None:
     path.write_text("[" * 5000)
     with pytest.raises(ConfigError, match=r"deep\.yaml"):
         load_config(path)
+
+
+MIX = {"type": "mix", "parts": {"one": {"method": "expected"}, "two": {"method": "implicit"}}}
+CHECKED = {"type": "verifiable", "function": "checks.py:f"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"judge": {"method": "implicit", "model": "some/judge"}}, "does not ask it; leave it out"),
+        ({"judge": {"method": CHECKED, "model": "some/judge"}}, "does not ask it; leave it out"),
+        ({"judge": {"method": MIX, "model": "some/judge"}}, "does not ask it; leave it out"),
+        ({"judge": {"method": MIX}, "sft": {"enabled": False}}, "without SFT M1 is M0"),
+        ({"judge": {"method": "implicit"}, "prompts": {"file": "p.txt"}, "seeds": {}}, "without SFT M1 is M0"),
+        ({"judge": {"method": MIX}, "pairs": {"type": "rejected_from_initial"}}, "a scale of their own"),
+        ({"judge": {"method": "implicit"}, "pairs": {"type": "consistent"}}, "M0 has no reference"),
+        ({"judge": {"method": CHECKED}, "pairs": {"type": "consistent"}}, "the same in every iteration"),
+        ({"judge": {"method": CHECKED}, "pairs": {"min_readable": 2}}, "judge.method gives 1 a response"),
+        ({"judge": {"method": {"type": "mix", "parts": {}}}}, "judge.method.mix.parts"),
+    ],
+)
+def test_judges_that_cannot_work_here_are_refused(tmp_path: Path, changes: Any, reason: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_config(recipe(tmp_path, **changes))
+    assert reason in str(refused.value)
+
+
+def test_paths_in_a_judges_method_are_relative_to_the_recipe(tmp_path: Path) -> None:
+    parts = {
+        "one": {"method": {"type": "sampled"}, "rubric": "./mine.md"},
+        "two": {"method": {"type": "verifiable", "function": "my checks/all.py:f"}},
+        "three": {"method": {"type": "reward_model", "model": "../reward", "chat_template": "chat.jinja"}},
+        "four": {"method": {"type": "verifiable", "function": "package.module:f"}},
+        "five": {"method": {"type": "reward_model", "model": "org/reward"}},
+    }
+    found = load_config(recipe(tmp_path, judge={"method": {"type": "mix", "parts": parts}})).judge.parts()
+    assert found["one"].rubric == str(tmp_path / "mine.md")
+    methods: dict[str, Any] = {name: part.method for name, part in found.items()}
+    assert methods["two"].function == str(tmp_path / "my checks" / "all.py:f")
+    assert methods["three"].model == str(tmp_path.parent / "reward")
+    assert methods["three"].chat_template == str(tmp_path / "chat.jinja")
+    assert (methods["four"].function, methods["five"].model) == ("package.module:f", "org/reward")
+    alone = load_config(recipe(tmp_path, judge={"method": {"type": "verifiable", "function": "checks.py:f"}}))
+    assert alone.judge.method.function == str(tmp_path / "checks.py:f")  # type: ignore[union-attr]

@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("judges", "meta_judge", "pair_rules", "objectives", "seeding", "evaluation", "diagnosis"),
     ("stages",),
-    ("config", "storage", "progress"),
+    ("config", "recipe_paths", "storage", "progress"),
     (
         "session",
         "eft",
@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "diagnose",
         "plan",
         "model_size",
+        "stage_plans",
         "api",
         "doctor",
         "init",

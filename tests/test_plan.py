@@ -63,6 +63,63 @@ def test_sampled_verdicts_are_written(tmp_path: Path) -> None:
     assert 0 < judgments.tokens_written < judgments.most_tokens_written
 
 
+METHODS: list[tuple[str, dict[str, tuple[int, int, int]]]] = [
+    ("expected", {"judgments": (80, 80, 1)}),
+    ("{type: pairwise}", {"judgments": (20 * 12 + 80, 20 * 12, 2)}),
+    ("{type: pairwise, plan: knockout}", {"judgments": (20 * 6 + 80, 20 * 6, 2)}),
+    ("implicit", {"judgments": (80, 160, 1)}),
+    ("{type: reward_model, model: some/model}", {"judgments": (80, 80, 1)}),
+    ("{type: verifiable, function: checks.py:f}", {"judgments": (80, 0, 1)}),
+    (
+        "{type: mix, parts: {one: {method: expected}, two: {method: implicit}}}",
+        {"judgments_one": (80, 80, 1), "judgments_two": (80, 160, 1), "judgments": (80, 0, 1)},
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "expected"), METHODS)
+def test_every_method_says_what_it_reads(
+    tmp_path: Path, method: str, expected: dict[str, tuple[int, int, int]]
+) -> None:
+    (tmp_path / "checks.py").write_text("", encoding="utf-8")
+    method = method.replace("checks.py", str(tmp_path / "checks.py"))
+    changes = ("prompts.count=20", "responses.n=4", "seeds.eft=null", f"judge.method={method}")
+    plan = make_plan(demo(tmp_path, *changes))
+    responses = stage(plan, "responses")
+    prompt, answer = responses.tokens_read // 80, responses.tokens_written // 80
+    for name, (rows, questions, shown) in expected.items():
+        found = stage(plan, name)
+        assert (found.rows, found.tokens_written) == (rows, 0)
+        assert found.tokens_read >= questions * (prompt + shown * answer)
+        if "expected" not in method and "pairwise" not in method:  # they read a rubric besides
+            assert found.tokens_read == questions * (prompt + shown * answer)
+
+
+def test_written_comparisons_are_counted_in_both_orders(tmp_path: Path) -> None:
+    verdict = "{type: sampled, samples: 2, max_tokens: 50, retries: 1}"
+    changes = ("prompts.count=10", "responses.n=3", "seeds.eft=null")
+    prompts = tmp_path / "held_out.txt"
+    prompts.write_text("one\ntwo\n", encoding="utf-8")
+    method = f"judge.method={{type: pairwise, verdict: {verdict}}}"
+    plan = make_plan(demo(tmp_path, *changes, method, f"evaluation.prompts={prompts}"))
+    judged, compared = stage(plan, "judgments"), stage(plan, "comparison")
+    assert (judged.rows, judged.most_tokens_written) == (10 * 6 * 2 + 30, 10 * 6 * 2 * 50 * 2)
+    assert (compared.rows, compared.most_tokens_written) == (2 * 2 * 2, 2 * 2 * 2 * 50 * 2)
+
+
+def test_models_are_compared_as_the_engine_can(tmp_path: Path) -> None:
+    """The recipe's own way of comparing is planned, and what a judge of single responses comes to."""
+    prompts = tmp_path / "held_out.txt"
+    prompts.write_text("one\ntwo\n", encoding="utf-8")
+    asked = (f"evaluation.prompts={prompts}", "prompts.count=4")
+    by_letters = stage(make_plan(demo(tmp_path, *asked)), "comparison")
+    assert (by_letters.rows, by_letters.tokens_written) == (4, 0)
+    endpoint = "judge.model={name: m, engine: {type: server, url: 'http://127.0.0.1:1/v1'}}"
+    sampled = "judge.method={type: sampled}"
+    written = stage(make_plan(demo(tmp_path, *asked, endpoint, sampled)), "comparison")
+    assert (written.rows, written.tokens_written > 0) == (12, True)
+
+
 def test_sft_keeps_to_its_token_budget(tmp_path: Path) -> None:
     small = make_plan(demo(tmp_path, "sft.max_tokens=6000"))
     whole = make_plan(demo(tmp_path, "sft.max_tokens=null"))
@@ -158,6 +215,8 @@ def test_what_would_stop_the_run_is_found(tmp_path: Path) -> None:
         (f"seeds.ift={bad}", SeedError),
         (f"judge.rubric={rubric}", TemplateError),
         (f"prompts.template={tmp_path / 'none.md'}", TemplateError),
+        ("judge={method: implicit, rubric: additive_5pt}", ConfigError),
+        ("judge.method=implicit", ConfigError),  # EFT seeds teach no such judge
         ("model=./nowhere", ModelError),
         ("model=builtin:other", ModelError),
     ]
@@ -173,6 +232,29 @@ def test_file_of_prompts(tmp_path: Path) -> None:
     assert stage(make_plan(demo(tmp_path, *overrides, "iterations=2")), "prompts").tokens_written == 0
     with pytest.raises(ConfigError, match="3 prompts are too few for 3 iterations"):
         make_plan(demo(tmp_path, *overrides, "iterations=3"))
+
+
+def test_ifeval_needs_prompts_with_instructions(tmp_path: Path) -> None:
+    pytest.importorskip("if_verifiable")
+    prompts = tmp_path / "prompts.jsonl"
+    row = {"prompt": "Use no commas.", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+    method = ("judge.method={type: verifiable, ifeval: prompt_loose}", "seeds.eft=null", "iterations=1")
+    named = (*method, f"prompts.file={prompts}", "prompts.count=2")
+
+    def refused(rows: list[dict[str, Any]], *changes: str) -> str:
+        prompts.write_text("".join(f"{json.dumps(one)}\n" for one in rows), encoding="utf-8")
+        with pytest.raises(ConfigError) as error:
+            make_plan(demo(tmp_path, *(changes or named)))
+        return str(error.value)
+
+    assert "give prompts.file, with rows of" in refused([row], *method)
+    assert "1 prompts have no reference, the first of them prompt 2" in refused([row, {"prompt": "Why?"}])
+    assert "no instruction_id_list" in refused([row, {"prompt": "Why?", "reference": "So."}])
+    assert "held-out rankings have no references" in refused([row] * 2, *named, f"evaluation.judge_data={prompts}")
+    both = "{a: {method: sampled, rubric: reference_5pt}, b: {method: {type: verifiable, ifeval: prompt_loose}}}"
+    assert "drop one of both" in refused([row] * 2, f"judge.method={{type: mix, parts: {both}}}", *named[1:])
+    prompts.write_text(f"{json.dumps(row)}\n" * 2, encoding="utf-8")
+    assert stage(make_plan(demo(tmp_path, *named)), "judgments").tokens_read == 0
 
 
 def test_finished_work_is_named(unfinished_run: RunStore) -> None:

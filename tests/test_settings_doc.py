@@ -55,6 +55,8 @@ def test_special_settings_exist(script: ModuleType) -> None:
         ("sampled", "vllm", "consistent"),
         ("sampled", "vllm", "positives"),
         ("sampled", "vllm", "spin"),
+        ("implicit", "vllm", "best_worst"),
+        ("verifiable", "vllm", "best_worst"),
     ],
 )
 @pytest.mark.parametrize("meta_judge", [None, "sampled", "expected"])
@@ -63,11 +65,12 @@ def test_keys_hold_what_the_page_says(
 ) -> None:
     if meta_judge and (method != "sampled" or rule in ("positives", "spin")):
         pytest.skip("only written judgments are compared, and only beside pairs of judged responses")
+    seeds = SEEDS if method in ("expected", "sampled") else {**SEEDS, "eft": None}
     data: dict[str, Any] = {
         "model": "some/model",
-        "seeds": SEEDS,
+        "seeds": seeds,
         "evaluation": {"judge_data": SEEDS["eft"], "prompts": str(ROOT / "pyproject.toml")},  # any lines will do
-        "judge": {"method": {"type": method}},
+        "judge": {"method": {"type": method, **({"function": f"{__file__}:f"} if method == "verifiable" else {})}},
         "pairs": {"type": rule},
         "prompts": {"from_seeds": rule == "spin"},
         "train": {"type": "sft" if rule == "positives" else "dpo"},

@@ -12,7 +12,7 @@ from selfreward.errors import SeedError
 
 if TYPE_CHECKING:
     from selfreward.config import RunConfig
-    from selfreward.verdicts.judging import Who
+    from selfreward.verdicts.who import Who
 
 T = TypeVar("T", bound=str)
 

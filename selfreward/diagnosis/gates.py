@@ -47,14 +47,16 @@ class GateLimits(Frozen):
         """Those that are not open."""
         return tuple(name for name in get_args(Name) if getattr(self, name) is not None)
 
-    def problem(self, judge_is_measured: bool, compares: bool, makes_pairs: bool) -> str | None:
+    def problem(self, judge_is_measured: bool, on_a_scale: bool, makes_pairs: bool) -> str | None:
         """What keeps a gate from ever tripping."""
         if self.pairs_per_prompt is not None and not makes_pairs:
             return "pairs_per_prompt: the rule of pairs.type makes no pairs; leave this out"
         if self.judge_accuracy_low is not None and not judge_is_measured:
             return "judge_accuracy_low: measured on evaluation.judge_data, which is not set; set it, or leave this out"
-        if self.top_score_share is not None and compares:
-            return "top_score_share: a judge that compares has no scale with a highest score; leave this out"
+        if self.top_score_share is not None and not on_a_scale:
+            return (
+                "top_score_share: scores of this judge.method.type are on no scale with a highest one; leave this out"
+            )
         return None
 
     def wants(self, after: After) -> bool:

@@ -36,7 +36,7 @@ class Scores(Family):
 
     failure = "judge saturates"
     checks = (
-        Check("score_histogram", "verdicts a whole score", _histogram, needs="no readable verdicts"),
+        Check("score_histogram", "verdicts a whole score", _histogram, needs="no readable verdicts on a scale"),
         Check(
             "score_entropy",
             "entropy of that, bits",
@@ -106,6 +106,7 @@ class Scores(Family):
         self._scores = array("d")
         self._aspects: defaultdict[str, list[float]] = defaultdict(list)
         self._tied = self._compared = self._pairs = self._prompts = 0
+        self._scaled = True
 
     def prompt(self, prompt: Prompt) -> None:
         """One more that could give a pair."""
@@ -118,6 +119,7 @@ class Scores(Family):
             if len(judgment.response_ids) > 1:
                 self._top = None  # what single responses have then are strengths, which no scale bounds
             elif judgment.score is not None:
+                self._scaled = self._scaled and judgment.rubric != ""  # rewards have no scale, and no whole scores
                 self._scores.append(judgment.score)
                 means[judgment.response_ids[0]].append(judgment.score)
                 for aspect in judgment.aspects or ():
@@ -134,8 +136,9 @@ class Scores(Family):
         """Scores with their histogram by nearest whole score, ties, yield."""
         found: dict[str, Any] = {"prompts": self._prompts, "pairs": self._pairs}
         if self._scores:
-            histogram = Counter(math.floor(score + 0.5) for score in self._scores)
             found["score"] = spread(self._scores)
+        if self._scores and self._scaled:
+            histogram = Counter(math.floor(score + 0.5) for score in self._scores)
             found["score_histogram"] = {str(score): histogram[score] for score in sorted(histogram)}
             found["score_entropy"] = entropy(histogram.values())
             if self._top is not None:

@@ -26,6 +26,7 @@ from selfreward.eft.building import (
 from selfreward.eft.report import EFTReport
 from selfreward.eft.sidecar import sidecar_path, write_sidecar
 from selfreward.errors import ConfigError, SeedError
+from selfreward.judges.mix import MixConfig
 from selfreward.progress import Reporter
 from selfreward.records import EFTSeed, Message, Ranked, content_id
 from selfreward.seeding.importing import report_path
@@ -35,7 +36,8 @@ from selfreward.seeding.rows import RowError, json_object
 from selfreward.seeding.targets import Target
 from selfreward.storage.durable import discard, write_text
 from selfreward.templates import Rubric
-from selfreward.verdicts.judging import OpenEngine, Who, judged
+from selfreward.verdicts.judging import OpenEngine, judged
+from selfreward.verdicts.who import Who
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ def rubric_for(config: RunConfig) -> Rubric:
     Raises:
         ConfigError: it asks for several aspects, and an EFT row has one score.
     """
+    if isinstance(config.judge.method, MixConfig):
+        raise ConfigError(
+            "judge.method.type=mix: EFT rows are built by one judge; use --set judge.method.type=expected"
+        )
     rubric = config.judge.load_rubric()
     if rubric.needs_reference:
         raise ConfigError(f"{rubric.path}: grades against reference answers, which an EFT row has not; name another")

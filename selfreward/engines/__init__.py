@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from selfreward.engines.loading import DType, ModelConfig
 from selfreward.engines.protocol import Capability
+from selfreward.engines.reward import RewardEngineConfig
 from selfreward.engines.server import ServerConfig
 from selfreward.engines.transformers import TransformersConfig
 from selfreward.engines.vllm import VllmConfig
@@ -13,6 +14,8 @@ from selfreward.engines.vllm_checks import vllm_is_installed
 from selfreward.records import Frozen
 
 ResolvedEngine: TypeAlias = TransformersConfig | VllmConfig | ServerConfig
+AnyEngine: TypeAlias = ResolvedEngine | RewardEngineConfig
+"""With those that a recipe does not choose by themselves."""
 
 
 class AutoConfig(Frozen):
@@ -26,7 +29,7 @@ class AutoConfig(Frozen):
 
     def capabilities(self) -> frozenset[Capability]:
         """What both can do."""
-        return frozenset({"adapters", "prefill", "next_token"})
+        return frozenset({"adapters", "prefill", "next_token", "likelihood"})
 
 
 def _auto_where_not_said(value: Any) -> Any:

@@ -4,12 +4,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from selfreward.engines.protocol import Answer, Ask, Asking, Engine, NextToken, Request, Sampling
+from selfreward.engines.protocol import Answer, Ask, Asking, Engine, How, Request
 
 T = TypeVar("T")
 
 
-def ask(engine: Engine, requests: Sequence[Request], how: Sampling | NextToken) -> list[Answer]:
+def ask(engine: Engine, requests: Sequence[Request], how: How) -> list[Answer]:
     """One ask, waited for."""
     ticket = engine.submit(Ask(requests, how))
     found, answers = engine.collect()

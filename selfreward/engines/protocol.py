@@ -10,9 +10,10 @@ from selfreward.records import Message
 
 T = TypeVar("T")
 
-Capability = Literal["adapters", "prefill", "next_token", "json_schema"]
+Capability = Literal["adapters", "prefill", "next_token", "likelihood", "reward", "json_schema"]
 """``adapters``: answers as a model that was trained; ``prefill``: continues an opened turn; ``next_token``: gives
-log-probabilities of named tokens; ``json_schema``: holds what is written to a schema."""
+log-probabilities of named tokens; ``likelihood``: gives those of whole turns; ``reward``: gives a finished chat a
+number; ``json_schema``: holds what is written to a schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,30 @@ class NextToken:
 
 
 @dataclass(frozen=True, slots=True)
+class Likelihood:
+    """Give the log-probability of each token of the chats' last turns, its end included; nothing is written.
+
+    ``adapter`` is the one over the root model that it is asked of, whatever the engine answers as otherwise; None for
+    the root model alone.
+    """
+
+    adapter: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """Give each finished chat the number that a reward model has for it; nothing is written."""
+
+
+How = Sampling | NextToken | Likelihood | Reward
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Requests that are answered in the same way, and come back together."""
 
     requests: Sequence[Request]
-    how: Sampling | NextToken
+    how: How
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +101,14 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """To one request: ``n`` completions or the named log-probabilities; neither where it does not fit the context."""
+    """To one request: what was asked for, and none of it where it does not fit the context."""
 
     prompt_tokens: int
+    """Tokens that were read."""
     completions: tuple[Completion, ...] = ()
     logprobs: tuple[float, ...] = ()
+    """Of the named tokens, or of the last turn's."""
+    reward: float | None = None
 
 
 class Engine(Protocol):

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from selfreward.engines.chat import Chat
-from selfreward.engines.protocol import Answer, Ask, Sampling
+from selfreward.engines.protocol import Answer, Ask, Likelihood, Reward, Sampling
 from selfreward.engines.server_api import Api
 from selfreward.engines.server_asking import Asker
 from selfreward.engines.server_client import Endpoint, Line, Say
@@ -65,6 +65,7 @@ class ServerEngine:
 
     def submit(self, ask: Ask) -> int:
         """See :class:`~selfreward.engines.protocol.Engine`."""
+        assert not isinstance(ask.how, Likelihood | Reward), "an endpoint gives neither"
         self._tickets += 1
         ticket = self._tickets
         prepared = self._api.prepare(ask.requests)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from selfreward.engines.chat import Chat
+from selfreward.engines.chat import Chat, Target
 from selfreward.engines.protocol import Completion, Request
 
 
@@ -18,6 +18,10 @@ class Transcriber:
     def encode(self, requests: Sequence[Request]) -> list[list[int]]:
         """Token ids of each request, prefill included."""
         return self.chat.encode([r.messages for r in requests], [r.prefill for r in requests])
+
+    def targets(self, requests: Sequence[Request]) -> list[Target]:
+        """Token ids of finished chats, through the end of their last turn, and where that begins."""
+        return self.chat.encode_targets([r.messages for r in requests])
 
     def completion(self, row: Sequence[int], stop: Sequence[str]) -> Completion:
         """What was written, from generated ids; those after the end of the turn are padding."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import gc
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,18 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from selfreward.engines.chat import Chat
+from selfreward.engines.likelihood import last_turns
 from selfreward.engines.loading import (
     DType,
     ModelConfig,
     context_length,
-    dtype_name,
     eos_ids,
     load_chat,
-    load_weights,
 )
-from selfreward.engines.protocol import Answer, Ask, Capability, Engine, EngineRoom, Sampling
+from selfreward.engines.memory import even_batches, memory_for
+from selfreward.engines.protocol import Answer, Ask, Capability, Engine, EngineRoom, Likelihood, NextToken, Sampling
 from selfreward.engines.transcribing import Transcriber
-from selfreward.errors import EngineError
+from selfreward.engines.weights import Weights
 from selfreward.records import Frozen, NotInKey, derive_seed
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ class TransformersConfig(Frozen):
     batch_size: Annotated[int, NotInKey] = Field(default=32, ge=1)
     """Sequences generated at once. Smaller needs less memory."""
     judge_batch_size: Annotated[int, NotInKey] = Field(default=8, ge=1)
-    """Sequences in one forward pass of expected-score judging, where long texts meet no decoding."""
+    """Sequences in one forward pass of judging that writes nothing, where long texts meet no decoding."""
     dtype: DType = "auto"
     """``auto``: bfloat16 on accelerators and on CPUs with AMX, float32 on other CPUs."""
     max_model_len: int | None = Field(default=None, ge=16)
@@ -52,7 +50,7 @@ class TransformersConfig(Frozen):
 
     def capabilities(self) -> frozenset[Capability]:
         """What engines of this kind can do."""
-        return frozenset({"adapters", "prefill", "next_token"})
+        return frozenset({"adapters", "prefill", "next_token", "likelihood"})
 
     def check(self, model: ModelConfig, setting: str = "engine") -> None:
         """It needs nothing that is not installed."""
@@ -89,9 +87,9 @@ class TransformersEngine:
         self.chat = load_chat(model)
         self.context = context_length(model, config.max_model_len)
         self._transcriber = Transcriber(self.chat, model.reasoning_tags, eos_ids(model, self.chat))
-        self._root, self._config = model, config
+        self._config = config
         self._adapter: Path | None = None
-        self._loaded: Any = None
+        self._weights = Weights(model, config.dtype)
         self._waiting: Ask | None = None
         self._tickets = 0
 
@@ -116,6 +114,8 @@ class TransformersEngine:
         """See :class:`~selfreward.engines.protocol.Engine`."""
         assert self._waiting is not None, "nothing was asked"
         ask, self._waiting = self._waiting, None
+        if isinstance(ask.how, Likelihood):
+            return self._tickets, self._likelihoods(ask, ask.how.adapter)
         new_tokens = ask.how.max_tokens if isinstance(ask.how, Sampling) else 1
         encoded = self._transcriber.encode(ask.requests)
         answers = [Answer(len(ids)) for ids in encoded]
@@ -124,6 +124,7 @@ class TransformersEngine:
         if isinstance(ask.how, Sampling):
             answered = self._completions(encoded, fitting, prefix, ask.how)
         else:
+            assert isinstance(ask.how, NextToken), "it has no rewards"
             answered = self._logprobs(encoded, fitting, prefix, ask.how.token_ids)
         for index, answer in answered:
             answers[index] = answer
@@ -131,14 +132,8 @@ class TransformersEngine:
 
     def pause(self) -> None:
         """Give the model's memory back, on the accelerator too."""
-        import torch
-
         self._waiting = None
-        if self._loaded is not None:
-            self._loaded = None
-            gc.collect()
-            if torch.accelerator.is_available():
-                torch.accelerator.memory.empty_cache()
+        self._weights.release()
 
     def close(self) -> None:
         """See :class:`~selfreward.engines.protocol.Engine`."""
@@ -146,15 +141,13 @@ class TransformersEngine:
 
     @property
     def _model(self) -> Any:
-        if self._loaded is None:
-            self._loaded = _load(self._root, self._config, self._adapter)
-        return self._loaded
+        return self._weights.answering(self._adapter)
 
     def _completions(
         self, encoded: list[list[int]], fitting: Sequence[int], prefix: _Prefix, sampling: Sampling
     ) -> Iterator[tuple[int, Answer]]:
         per_batch = max(1, self._config.batch_size // sampling.n)
-        for number, batch in enumerate(_even_batches(fitting, encoded, per_batch)):
+        for number, batch in enumerate(even_batches(fitting, encoded, per_batch)):
             seed = derive_seed(sampling.seed, number)
             rows = self._generate_batch([encoded[i] for i in batch], prefix, sampling, seed)
             for position, index in enumerate(batch):
@@ -168,9 +161,9 @@ class TransformersEngine:
         """One forward pass over each request."""
         import torch
 
-        for batch in _even_batches(fitting, encoded, self._config.judge_batch_size):
+        for batch in even_batches(fitting, encoded, self._config.judge_batch_size):
             ids, mask = self._pad([encoded[i] for i in batch], len(prefix.ids))
-            with torch.inference_mode(), _memory_for(f"{self._setting}.judge_batch_size", ids):
+            with torch.inference_mode(), memory_for(f"{self._setting}.judge_batch_size", ids):
                 positions = (mask.cumsum(-1) - 1).clamp(min=0)
                 logits = self._model(
                     input_ids=ids[:, len(prefix.ids) :],
@@ -183,6 +176,23 @@ class TransformersEngine:
             for index, logprobs in zip(batch, named, strict=True):
                 yield index, Answer(len(encoded[index]), logprobs=tuple(logprobs))
 
+    def _likelihoods(self, ask: Ask, adapter: Path | None) -> list[Answer]:
+        """One forward pass over each chat, by the weights that are asked about."""
+        targets = self._transcriber.targets(ask.requests)
+        answers = [Answer(len(target.ids)) for target in targets]
+        encoded = [target.ids for target in targets]
+        fitting = [i for i, ids in enumerate(encoded) if len(ids) < self.context]
+        for batch in even_batches(fitting, encoded, self._config.judge_batch_size):
+            found = last_turns(
+                self._weights.beside(adapter),
+                [targets[i] for i in batch],
+                self.chat.tokenizer.pad_token_id,
+                f"{self._setting}.judge_batch_size",
+            )
+            for index, logprobs in zip(batch, found, strict=True):
+                answers[index] = Answer(len(encoded[index]), logprobs=logprobs)
+        return answers
+
     def _generate_batch(
         self, encoded: list[list[int]], prefix: _Prefix, sampling: Sampling, seed: int
     ) -> list[list[int]]:
@@ -193,7 +203,7 @@ class TransformersEngine:
         with (
             torch.inference_mode(),
             torch.random.fork_rng(devices=self._rng_devices()),
-            _memory_for(f"{self._setting}.batch_size", ids, sampling.max_tokens),
+            memory_for(f"{self._setting}.batch_size", ids, sampling.max_tokens),
         ):
             torch.manual_seed(seed)
             return self._written(ids, mask, prefix.cache_for(len(ids)), sampling)
@@ -275,49 +285,9 @@ class TransformersEngine:
         import torch
 
         ids = torch.tensor([prefix], device=self._model.device)
-        with torch.inference_mode(), _memory_for(f"{self._setting}.batch_size", ids):
+        with torch.inference_mode(), memory_for(f"{self._setting}.batch_size", ids):
             cache: Cache = self._model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
         return cache
 
     def _rng_devices(self) -> list[int]:
         return [self._model.device.index or 0] if self._model.device.type == "cuda" else []
-
-
-def _load(model: ModelConfig, config: TransformersConfig, adapter: Path | None) -> Any:
-    """The root model with the adapter over it."""
-    import torch
-    from transformers import GenerationConfig
-
-    weights: Any = load_weights(model, dtype_name(config.dtype))
-    if adapter is not None:
-        from peft import PeftModel
-
-        weights = PeftModel.from_pretrained(weights, str(adapter))
-        if weights.dtype == torch.float32:
-            # Lossless enough only in float32; it halves the time per token on a CPU.
-            weights = weights.merge_and_unload()
-    # A model's own defaults (repetition_penalty, top_k=50, …) would fill in whatever ours leave open.
-    weights.generation_config = GenerationConfig()
-    return weights.eval()
-
-
-@contextmanager
-def _memory_for(setting: str, ids: torch.Tensor, new_tokens: int = 0) -> Iterator[None]:
-    """Turns an out-of-memory into an error that names the setting to lower."""
-    import torch
-
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        rows, length = ids.shape
-        raise EngineError(
-            f"out of memory with {rows} sequences of up to {length + new_tokens} tokens; run the same command again "
-            f"with --set {setting}={max(1, rows // 2)} (finished work is kept)"
-        ) from error
-
-
-def _even_batches(indices: Sequence[int], encoded: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
-    """Batches of similar lengths, the longest first, so that too large a batch fails at once."""
-    by_length = sorted(indices, key=lambda i: len(encoded[i]), reverse=True)
-    for start in range(0, len(by_length), size):
-        yield by_length[start : start + size]

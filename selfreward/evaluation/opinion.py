@@ -22,7 +22,7 @@ class Opinion:
     scores: Mapping[str, float]
     """By the response's id; what could not be read is not in it."""
     verdicts: Mapping[tuple[str, str], float | None] = field(default_factory=dict)
-    """Of pairs that were judged as pairs, the lower id first: its chance to be better, None where unreadable."""
+    """By pair that was judged as one, the lower id first: its chance to be better; None where an order was not read."""
 
     def lead(self, one: str, other: str) -> float | None:
         """Above 0 where ``one`` is judged better, 0 for a tie, None where the judge could not be read.
@@ -99,7 +99,8 @@ def _orders(pair: tuple[str, str], judgments: Iterable[Judgment]) -> Orders:
 
 
 def _chance(pair: tuple[str, str], judgments: Iterable[Judgment]) -> float | None:
-    """The mean of both orders, or of the one that could be read."""
+    """The mean of both orders; one order alone says as much about the place as about the response."""
     orders = _orders(pair, judgments)
-    read = [chance for chance in (orders.shown_first, orders.shown_second) if chance is not None]
-    return fmean(read) if read else None
+    if orders.shown_first is None or orders.shown_second is None:
+        return None
+    return fmean((orders.shown_first, orders.shown_second))

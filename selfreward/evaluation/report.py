@@ -51,6 +51,7 @@ class JudgeReport(Frozen):
     """The model."""
     method: str
     rubric: str
+    """Empty for a method that reads none."""
     judgments: int
     unreadable_share: Figure
     """Of the judgments."""
@@ -70,7 +71,7 @@ def judge_report(
     judge: str,
     method: str,
     rubric: str,
-    top: float,
+    top: float | None,
     seed: int,
 ) -> JudgeReport:
     """Hold a judge's judgments against people's rankings; both are joined by id.
@@ -78,12 +79,12 @@ def judge_report(
     Args:
         rows: of whole prompts.
         judgments: of their responses, or of pairs of them.
-        top: the highest score of the judge's scale.
+        top: the highest score of the judge's scale, None where it has none.
         seed: of the intervals and of the length-balanced part.
     """
     ranked = rankings(rows)
     opinion = opinion_of(judgments)
-    by_pairs = not any(len(judgment.response_ids) == 1 for judgment in judgments)
+    by_pairs = any(len(judgment.response_ids) > 1 for judgment in judgments)  # strengths are on no scale
     highest = None if by_pairs else top
     return JudgeReport(
         judge=judge,

@@ -1,12 +1,13 @@
 """A recipe's judge as one of two responses at a time: what decides between two models."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from selfreward.engines.protocol import Capability
 from selfreward.judges import JudgeConfig
 from selfreward.judges.expected import ExpectedJudge
 from selfreward.judges.pairwise import PairwiseConfig
-from selfreward.judges.protocol import Reader
+from selfreward.judges.protocol import Cost, Reader
 from selfreward.judges.sampled import SampledConfig
 
 
@@ -28,6 +29,11 @@ def comparing(config: JudgeConfig, can: Collection[Capability]) -> JudgeConfig:
 def verdict_type(config: JudgeConfig) -> str:
     """How one comparison is asked for, as a report names it."""
     return _method(config).verdict.type
+
+
+def verdict_cost(config: JudgeConfig, contests: int) -> Cost:
+    """Of so many comparisons, each in both orders."""
+    return replace(_method(config).verdict.cost([2] * contests), responses=2)
 
 
 def reader_of(config: JudgeConfig, reasoning_tags: tuple[str, str]) -> Reader:

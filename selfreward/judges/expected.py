@@ -15,7 +15,7 @@ from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Answer, Ask, Asking, Capability, NextToken, Request
 from selfreward.errors import EngineError
 from selfreward.judges.asking import ask, questions
-from selfreward.judges.protocol import Judge, Listener, Reader, Shown
+from selfreward.judges.protocol import Cost, JudgedBy, Listener, Reader, Shown, Teachable
 from selfreward.records import EFTSeed, Frozen, Judgment, Message, content_id
 from selfreward.templates import Rubric
 
@@ -28,9 +28,14 @@ class ExpectedConfig(Frozen):
     """A verdict is unreadable where less probability than this falls on the scale's scores."""
 
     compares: ClassVar[bool] = False
-    usual_rubric: ClassVar[str] = "additive_5pt"
+    judged_by: ClassVar[JudgedBy] = "model"
+    usual_rubric: ClassVar[str | None] = "additive_5pt"
 
-    def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Judge:
+    def cost(self, sizes: Sequence[int]) -> Cost:
+        """Of judging so many responses to each prompt."""
+        return Cost(rows=sum(sizes), questions=sum(sizes))
+
+    def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Teachable:
         """The judge. It never writes, so it has no reasoning to set apart."""
         return ExpectedJudge(self, rubric)
 
@@ -56,9 +61,10 @@ class ExpectedJudge:
         answers = yield Ask([Request(messages, prefill) for messages in asked], NextToken(tuple(tokens)))
         return [self._judgment(candidate, answers[i], i in shortened, model) for i, candidate in enumerate(candidates)]
 
-    def check(self, chat: Chat) -> None:
+    def check(self, chat: Chat | None) -> None:
         """Every score must be one token."""
-        score_tokens(chat, self._rubric)
+        if chat is not None:
+            score_tokens(chat, self._rubric)
 
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:
         """The rubric's words, answered by the verdict alone, as the prefill will open it."""

@@ -5,6 +5,7 @@ one order says little; averaged over both, what the place gives falls out.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations, groupby
 from statistics import fmean
 from typing import Annotated, ClassVar, Literal
@@ -16,7 +17,7 @@ from selfreward.engines.protocol import Asking, Capability
 from selfreward.errors import ConfigError
 from selfreward.judges.bradley_terry import strengths
 from selfreward.judges.expected import ExpectedConfig
-from selfreward.judges.protocol import Candidate, Comparison, Judge, Listener, Reader
+from selfreward.judges.protocol import Candidate, Comparison, Cost, JudgedBy, Listener, Reader, Teachable
 from selfreward.judges.sampled import SampledConfig
 from selfreward.records import EFTSeed, Frozen, Judgment, Message, content_id, derive_seed
 from selfreward.templates import Rubric
@@ -39,14 +40,21 @@ class PairwiseConfig(Frozen):
     which find the best and say less of the rest."""
 
     compares: ClassVar[bool] = True
-    usual_rubric: ClassVar[str] = "pairwise"
+    judged_by: ClassVar[JudgedBy] = "model"
+    usual_rubric: ClassVar[str | None] = "pairwise"
 
     @field_validator("verdict", mode="before")
     @classmethod
     def _by_name(cls, verdict: object) -> object:
         return {"type": verdict} if isinstance(verdict, str) else verdict
 
-    def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Judge:
+    def cost(self, sizes: Sequence[int]) -> Cost:
+        """Of judging so many responses to each prompt; each of them is given a strength besides."""
+        comparisons = sum(n - 1 if self.plan == "knockout" else n * (n - 1) // 2 for n in sizes if n)
+        asked = self.verdict.cost([2] * comparisons)
+        return replace(asked, rows=asked.rows + sum(sizes), responses=2)
+
+    def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Teachable:
         """The judge, which has each comparison read as its ``verdict`` says."""
         return PairwiseJudge(self, rubric, self.verdict.reader(rubric, reasoning_tags))
 
@@ -74,7 +82,7 @@ class PairwiseJudge:
             number += 1
         return [judgment for r in rounds for judgment in (*r.verdicts, *self._scored(r, model))]
 
-    def check(self, chat: Chat) -> None:
+    def check(self, chat: Chat | None) -> None:
         """As the way of reading a comparison asks."""
         self._reader.check(chat)
 

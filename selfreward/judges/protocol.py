@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Literal, Protocol
 
 from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Asking, Capability
@@ -52,6 +53,32 @@ class Listener:
     """None where only an endpoint knows how its tokens are made."""
     context: int
     """Most tokens of question and verdict together."""
+    adapter: Path | None = None
+    """Over the root model, where it is one that was trained."""
+    reference: Path | None = None
+    """The adapter of the model before it, for rewards that are taken against one."""
+
+
+JudgedBy = Literal["model", "policy", "reward_model", "function"]
+"""Who answers a method: a model that is spoken to, the policy by its own probabilities, a reward model, or nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What judging takes, for the plan of a run."""
+
+    rows: int
+    """Judgments."""
+    questions: int
+    """That are read; several verdicts may be written to each."""
+    responses: int = 1
+    """In a question."""
+    written: int = 0
+    """Verdicts that are written."""
+    max_tokens: int = 0
+    """Of one of them."""
+    tries: int = 1
+    """At most, for one verdict."""
 
 
 class Reader(Protocol):
@@ -63,13 +90,13 @@ class Reader(Protocol):
         """Equally many judgments of each, in order; of two responses, from 0 to 1 how surely the first is better."""
         ...
 
-    def check(self, chat: Chat) -> None:
+    def check(self, chat: Chat | None) -> None:
         """As :class:`Judge` does."""
         ...
 
 
 class Judge(Protocol):
-    """A judge method with its rubric."""
+    """A judge method, with its rubric where it reads one."""
 
     needs: frozenset[Capability]
     """What its engine must be capable of."""
@@ -80,9 +107,13 @@ class Judge(Protocol):
         """All judgments of the candidates, in the candidates' order. ``model`` names the judge in the records."""
         ...
 
-    def check(self, chat: Chat) -> None:
-        """Raises EngineError where this model's vocabulary cannot give the rubric's verdicts in this way."""
+    def check(self, chat: Chat | None) -> None:
+        """Before a run: raises an error where it cannot judge with a model of this vocabulary, or at all."""
         ...
+
+
+class Teachable(Judge, Protocol):
+    """A judge whose way of judging a model can be taught."""
 
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:
         """The chat that teaches this very judge with an EFT seed; the last message is the target."""

@@ -10,7 +10,7 @@ from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Answer, Ask, Asking, Capability, Request, Sampling
 from selfreward.judges.asking import ask, questions
 from selfreward.judges.echo import without_echo
-from selfreward.judges.protocol import Judge, Listener, Reader, Shown
+from selfreward.judges.protocol import Cost, JudgedBy, Listener, Reader, Shown, Teachable
 from selfreward.reasoning import split_reasoning
 from selfreward.records import AspectScore, EFTSeed, Frozen, Judgment, Message, NotInKey, content_id, derive_seed
 from selfreward.templates import Rubric
@@ -32,9 +32,21 @@ class SampledConfig(Frozen):
     """How often an unreadable judgment is asked for again."""
 
     compares: ClassVar[bool] = False
-    usual_rubric: ClassVar[str] = "additive_5pt"
+    judged_by: ClassVar[JudgedBy] = "model"
+    usual_rubric: ClassVar[str | None] = "additive_5pt"
 
-    def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Judge:
+    def cost(self, sizes: Sequence[int]) -> Cost:
+        """Of judging so many responses to each prompt."""
+        written = sum(sizes) * self.samples
+        return Cost(
+            rows=written,
+            questions=sum(sizes),
+            written=written,
+            max_tokens=self.max_tokens,
+            tries=1 + self.retries,
+        )
+
+    def build(self, rubric: Rubric, reasoning_tags: tuple[str, str]) -> Teachable:
         """The judge. What it thinks aloud, between the tags, is no verdict."""
         return SampledJudge(self, rubric, reasoning_tags)
 
@@ -88,7 +100,7 @@ class SampledJudge:
             for s in samples
         ]
 
-    def check(self, chat: Chat) -> None:
+    def check(self, chat: Chat | None) -> None:
         """Written verdicts need nothing of the vocabulary."""
 
     def example(self, seed: EFTSeed) -> tuple[Message, ...]:

@@ -32,7 +32,7 @@ def misfit(
             "prompts.file with rows of prompt and reference"
         )
     if isinstance(rule, LabelSettings) and rule.min_score is None:
-        if judge.method.compares:
+        if judge.method.compares or judge.method.usual_rubric is None:
             return (
                 f"pairs.type={rule.type} needs pairs.min_score: scores of judge.method.type={judge.method.type} are "
                 "on no scale that has a top"

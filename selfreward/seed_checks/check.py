@@ -14,9 +14,9 @@ from selfreward.eft.sidecar import changed_since
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import context_length, load_chat
 from selfreward.errors import ConfigError, EngineError, ModelError, SeedError
-from selfreward.judges import build_judge
+from selfreward.judges import build_teachable
 from selfreward.judges.fitting import check_fits
-from selfreward.judges.protocol import Judge
+from selfreward.judges.protocol import Teachable
 from selfreward.progress import Advance, Reporter
 from selfreward.readings.scale import Scale
 from selfreward.records import EFTSeed, IFTSeed
@@ -25,7 +25,7 @@ from selfreward.seed_checks.advice import advice
 from selfreward.seed_checks.lengths import AT_ONCE, measure
 from selfreward.seed_checks.report import FileCheck, Kind, Scores, SeedCheck
 from selfreward.stages.sft_examples import longest_example
-from selfreward.steps.seeds import not_shown_by_eft, teaches_scores_alone
+from selfreward.steps.seeds import not_shown_by_eft, teacher_of, teaches_scores_alone
 from selfreward.storage.catalogue import find_config
 from selfreward.templates import Rubric
 from selfreward.verdicts.judging import named_model
@@ -37,7 +37,7 @@ class _Terms:
 
     config: RunConfig
     rubric: Rubric
-    judge: Judge
+    judge: Teachable
     chat: Chat
     context: int
     reporter: Reporter | None
@@ -93,11 +93,12 @@ def check_seeds(
     Raises:
         SelfRewardError: the model, the rubric or a held-out file cannot be read.
     """
-    rubric = config.judge.load_rubric()
+    teacher = teacher_of(config.judge)
+    rubric = teacher.load_rubric()
     terms = _Terms(
         config,
         rubric,
-        build_judge(config.judge, config.model.reasoning_tags),
+        build_teachable(teacher, config.model.reasoning_tags),
         load_chat(config.model),
         context_length(config.model, config.engine.max_model_len),
         reporter,
@@ -119,7 +120,7 @@ def check_seeds(
 def _check(
     path: Path, kind: Kind, terms: _Terms, held_out: Sequence[tuple[str, Sequence[likeness.Request]]]
 ) -> FileCheck:
-    wrong = not_shown_by_eft(terms.rubric, str(path)) if kind == "eft" else None
+    wrong = not_shown_by_eft(terms.config.judge, str(path)) if kind == "eft" else None
     seeds, refusals = reading.read(path, kind, terms.scale, score_only=teaches_scores_alone(terms.config))
     longest = longest_example(terms.context, terms.config.sft)
     with _progress(path, len(seeds), terms.reporter) as advance:
@@ -162,7 +163,9 @@ def _together(files: Sequence[FileCheck], terms: _Terms) -> list[str]:
     who = named_model(terms.config)
     try:
         chat = who.chat if terms.config.judge.model else terms.chat
-        check_fits(terms.config.judge, terms.config.model.reasoning_tags, who.engine, who.setting, chat)
+        for judge in terms.config.judge.alone():
+            if judge.asks("model") or judge.asks("policy"):
+                check_fits(judge, terms.config.model.reasoning_tags, who.engine, who.setting, chat)
     except (EngineError, ModelError) as error:
         refusals.append(str(error))
     usable = sum(file.rows - len(file.lengths.left_out) for file in files if file.lengths)

@@ -8,7 +8,7 @@ from itertools import islice
 
 from selfreward.engines.chat import Chat
 from selfreward.errors import ModelError
-from selfreward.judges.protocol import Judge
+from selfreward.judges.protocol import Teachable
 from selfreward.progress import Advance
 from selfreward.records import EFTSeed, IFTSeed
 from selfreward.seed_checks.report import Bin, LeftOut, Lengths
@@ -21,7 +21,7 @@ _SHORTEST_BIN = 32
 
 def measure(
     seeds: Sequence[IFTSeed | EFTSeed],
-    judge: Judge,
+    judge: Teachable,
     chat: Chat,
     longest: int,
     limit_is: str,
@@ -56,7 +56,7 @@ def measure(
 
 
 def _measured(
-    part: list[IFTSeed | EFTSeed], judge: Judge, chat: Chat, longest: int, refused: list[tuple[int, str]]
+    part: list[IFTSeed | EFTSeed], judge: Teachable, chat: Chat, longest: int, refused: list[tuple[int, str]]
 ) -> Iterator[tuple[IFTSeed | EFTSeed, int, str | None]]:
     """Each seed, its tokens, and why it is left out; one by one where the template refuses some of them."""
     try:

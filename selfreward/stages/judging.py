@@ -22,7 +22,7 @@ def judge_responses(
     seed: int,
 ) -> Asking[Shard[Judgment]]:
     """All judgments of the responses, in the responses' order. ``prompts`` are by id."""
-    candidates = [_candidate(r, prompts[r.prompt_id], config) for r in responses]
+    candidates = [candidate(r, prompts[r.prompt_id], config) for r in responses]
     judgments = yield from judge.judge(candidates, listener, model, seed)
     counts = Counter(
         {
@@ -35,5 +35,6 @@ def judge_responses(
     return Shard(judgments, len(responses), counts)
 
 
-def _candidate(response: Response, prompt: Prompt, config: JudgeConfig) -> Candidate:
+def candidate(response: Response, prompt: Prompt, config: JudgeConfig) -> Candidate:
+    """What a judge is given of a response."""
     return Candidate(prompt.id, response.id, prompt.text, config.shown(response), prompt.reference)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from selfreward.engines.chat import Chat, Target
-from selfreward.judges.protocol import Judge
+from selfreward.judges.protocol import Teachable
 from selfreward.objectives.sft import SeedSFTConfig
 from selfreward.records import EFTSeed, Example, IFTSeed, Message, content_id
 from selfreward.stages.shard import Shard
@@ -16,7 +16,7 @@ VERSION = 1
 def build_examples(
     ift: Sequence[IFTSeed],
     eft: Sequence[EFTSeed],
-    judge: Judge,
+    judge: Teachable,
     chat: Chat,
     context: int,
     config: SeedSFTConfig,
@@ -46,7 +46,9 @@ def build_examples(
     return Shard(examples, len(chats), counts)
 
 
-def as_chats(seeds: Sequence[IFTSeed | EFTSeed], judge: Judge) -> list[tuple[IFTSeed | EFTSeed, tuple[Message, ...]]]:
+def as_chats(
+    seeds: Sequence[IFTSeed | EFTSeed], judge: Teachable
+) -> list[tuple[IFTSeed | EFTSeed, tuple[Message, ...]]]:
     """Each seed with the chat whose last message is learned from it."""
     return [(seed, seed.messages if isinstance(seed, IFTSeed) else judge.example(seed)) for seed in seeds]
 

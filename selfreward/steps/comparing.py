@@ -9,7 +9,6 @@ from selfreward.evaluation.comparison import Comparison, answer, comparison
 from selfreward.evaluation.contests import Contest, contests, of_prompts
 from selfreward.judges import JudgeConfig
 from selfreward.judges.comparing import comparing, reader_of, verdict_type
-from selfreward.judges.protocol import Listener
 from selfreward.records import Judgment, Prompt, Response, derive_seed, key_settings
 from selfreward.seeding.prompt_file import read_prompts
 from selfreward.session import Policy, Session, Stage, at_once, over
@@ -120,16 +119,16 @@ def _write(s: Session, it: IterationStore, name: str, policy: Policy, prompts: S
 def _judge(
     s: Session, it: IterationStore, policy: Policy, prompts: Sequence[Prompt], pairs: Sequence[Contest]
 ) -> Stored[Judgment]:
-    who, config, by_prompt = judge_of(s, policy), comparing_judge(s), of_prompts(pairs)
+    config, by_prompt = comparing_judge(s), of_prompts(pairs)
+    who = judge_of(s, policy, config)
     reader = reader_of(config, who.reasoning_tags)
     # Under one hash: the recipe may have settings of a judge of single responses in their place.
-    asked = value_hash([dict(who.settings), key_settings(config), config.load_rubric().hash])
+    asked = value_hash([dict(who.settings), config.load_rubric().hash])
     key = StageKey(stage.VERSION, {}, {**who.inputs, "judge": asked, **made_from(it, PROMPTS, BEFORE, AFTER)})
 
     def verdicts(part: Sequence[Prompt], start: int) -> Asking[Shard[Judgment]]:
-        listener = Listener(who.engine().chat, who.engine().context)
         seed = derive_seed(s.config.seed, COMPARED, "judgments", start)
-        return stage.compare_responses(part, by_prompt, config, reader, listener, who.label, seed)
+        return stage.compare_responses(part, by_prompt, config, reader, who.listener(), who.label, seed)
 
     drop(it, JUDGMENTS, unless=key)
     made = Stage(JUDGMENTS, Judgment, key, total=len(prompts), may_be_empty=True)
@@ -149,7 +148,7 @@ def _report(
         pairs,
         list(judgments.records()),
         models=(models[0].label, models[1].label),
-        judge=judge_of(s, models[0]).label,
+        judge=judge_of(s, models[0], config).label,
         method=verdict_type(config),
         rubric=config.load_rubric().label,
         left_out={**found.left_out, **({"prompt_too_long": len(too_long)} if too_long else {})},

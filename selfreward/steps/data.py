@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from selfreward.engines.protocol import Asking
-from selfreward.judges import build_judge
-from selfreward.judges.protocol import Listener
+from selfreward.judges import JudgeConfig, build_judge
+from selfreward.judges.mix import MixConfig
 from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.records import EFTSeed, IFTSeed, Judgment, Prompt, Response, content_id, derive_seed, key_settings
 from selfreward.session import Policy, Session, Stage, at_once, over
@@ -19,6 +19,7 @@ from selfreward.stages.responses import generate_responses
 from selfreward.stages.shard import Shard
 from selfreward.steps.judge import judge_of
 from selfreward.steps.keys import engine_settings, fixed_model_inputs, made_from, model_inputs
+from selfreward.steps.mix import mix_key, mixed_shard
 from selfreward.storage.durable import value_hash
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
 from selfreward.templates import load_prompt_template
@@ -141,11 +142,12 @@ def responses_by(
 def judge_responses(
     s: Session, it: IterationStore, policy: Policy, prompts: Stored[Prompt], responses: Stored[Response]
 ) -> Stored[Judgment] | None:
-    """M_t judges its own responses, or a fixed model does; nobody where the pair rule looks at no verdicts."""
+    """M_t judges its own responses, or whoever the recipe names; nobody where the pair rule looks at no verdicts."""
     if not isinstance(s.config.pairs, JudgedSettings):
         return None
-    if s.config.judge.model is None:
-        _say_if_taught_otherwise(s, s.config.judge.method.type)
+    taught = s.config.judge.taught()
+    if s.config.judge.model is None and taught is not None:
+        _say_if_taught_otherwise(s, taught.method.type)
     return judgments_by(s, it, policy, prompts, responses, "judgments", "responses")
 
 
@@ -158,33 +160,41 @@ def judgments_by(
     name: str,
     of: str,
 ) -> Stored[Judgment]:
-    """Judgments of the responses of the stage ``of``, as the stage ``name``."""
-    config, t = s.config.judge, it.manifest.iteration
-    who = judge_of(s, policy)
-    judge = build_judge(config, who.reasoning_tags)
+    """Judgments of the responses of the stage ``of``, as the stage ``name``; those by the parts of a mix beside it."""
     by_id = {prompt.id: prompt for prompt in prompts.records()}
 
-    def verdicts(part: Sequence[Response], start: int) -> Asking[Shard[Judgment]]:
-        seed = derive_seed(s.config.seed, t, name, start)
-        listener = Listener(who.engine().chat, who.engine().context)
-        shard = yield from judging.judge_responses(part, by_id, config, judge, listener, who.label, seed)
-        # Two models may judge one response; each of their verdicts has an id of its own.
-        return shard if name == "judgments" else replace(shard, records=[_of_stage(j, name) for j in shard.records])
+    def judged_by(config: JudgeConfig, stage: str) -> Stored[Judgment]:
+        who = judge_of(s, policy, config)
+        judge = build_judge(config, who.reasoning_tags)
 
-    return s.run_stage(
-        it,
-        Stage(
-            name,
-            Judgment,
-            who.key(**made_from(it, "prompts", of)),
-            total=responses.entry.rows,
-        ),
-        over(responses.records(), s.config.shard_size * s.config.responses.n, verdicts, who.engine),
-    )
+        def verdicts(part: Sequence[Response], start: int) -> Asking[Shard[Judgment]]:
+            seed = derive_seed(s.config.seed, it.manifest.iteration, stage, start)
+            shard = yield from judging.judge_responses(part, by_id, config, judge, who.listener(), who.label, seed)
+            return _of_stage(shard, stage)
+
+        key = who.key(**made_from(it, "prompts", of))
+        work = over(responses.records(), s.config.shard_size * s.config.responses.n, verdicts, who.engine)
+        return s.run_stage(it, Stage(stage, Judgment, key, total=responses.entry.rows), work)
+
+    method = s.config.judge.method
+    if not isinstance(method, MixConfig):
+        return judged_by(s.config.judge, name)
+    parts = {part: judged_by(config, f"{name}_{part}") for part, config in s.config.judge.parts().items()}
+
+    def whole() -> Shard[Judgment]:
+        candidates = [judging.candidate(r, by_id[r.prompt_id], s.config.judge) for r in responses.records()]
+        return _of_stage(mixed_shard(method, parts, candidates, policy.label), name)
+
+    key = mix_key(method, {**made_from(it, of), **made_from(it, *(f"{name}_{part}" for part in parts))})
+    return s.run_stage(it, Stage(name, Judgment, key, total=responses.entry.rows), at_once(whole))
 
 
-def _of_stage(judgment: Judgment, name: str) -> Judgment:
-    return judgment.model_copy(update={"id": content_id("j", name, judgment.id)})
+def _of_stage(shard: Shard[Judgment], name: str) -> Shard[Judgment]:
+    """Several judges may judge one response; each of their verdicts has an id of its own."""
+    if name == "judgments":
+        return shard
+    own = [j.model_copy(update={"id": content_id("j", name, j.id)}) for j in shard.records]
+    return replace(shard, records=own)
 
 
 def _say_if_taught_otherwise(s: Session, method: str) -> None:

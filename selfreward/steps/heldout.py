@@ -1,12 +1,14 @@
 """How good the judge of an iteration is, measured on held-out rankings. It stands in no other step's way."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from selfreward.config import RunConfig
 from selfreward.engines.protocol import Asking
 from selfreward.evaluation.report import JudgeReport, in_a_sentence, judge_report
-from selfreward.judges import build_judge
+from selfreward.judges import JudgeConfig, build_judge
+from selfreward.judges.mix import MixConfig
 from selfreward.records import Judgment, Ranked, derive_seed
 from selfreward.seeding.held_out import read_held_out
 from selfreward.seeding.ranked import by_prompt
@@ -16,9 +18,10 @@ from selfreward.steps.aside import drop, is_settled, made_before
 from selfreward.steps.judge import judge_of
 from selfreward.steps.keys import made_from
 from selfreward.steps.metrics import HELDOUT_JUDGMENTS as JUDGMENTS
+from selfreward.steps.mix import mix_key, mixed_shard
 from selfreward.storage.durable import value_hash
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
-from selfreward.verdicts.judging import HELD_OUT, PROMPTS_A_SAVE, verdicts_on
+from selfreward.verdicts.judging import HELD_OUT, PROMPTS_A_SAVE, candidates_of, verdicts_on
 
 ROWS = "heldout"
 
@@ -43,7 +46,7 @@ def measure_judge(s: Session, it: IterationStore, policy: Policy) -> None:
         return
     rows = heldout_rows(s.config)
     if not rows:
-        for name in (ROWS, JUDGMENTS):
+        for name in [name for name in it.manifest.stages if name.startswith(ROWS)]:
             drop(it, name)
         return
     key = StageKey(
@@ -55,39 +58,57 @@ def measure_judge(s: Session, it: IterationStore, policy: Policy) -> None:
     s.run_stage(it, Stage(ROWS, Ranked, key, total=len(rows)), at_once(lambda: Shard(rows, len(rows))))
     judgments = _judge(s, it, policy, rows)
     if not judgments.entry.summary:
-        report = _report(s, judge_of(s, policy).label, rows, judgments)
+        report = _report(s, policy, rows, judgments)
         it.summarise(JUDGMENTS, report.model_dump(mode="json"))
         s.reporter.say(f"{it.label} {JUDGMENTS}: {in_a_sentence(report)}")
 
 
-def _report(s: Session, label: str, rows: Sequence[Ranked], judgments: Stored[Judgment]) -> JudgeReport:
-    rubric = s.config.judge.load_rubric()
+def _report(s: Session, policy: Policy, rows: Sequence[Ranked], judgments: Stored[Judgment]) -> JudgeReport:
+    config = s.config.judge
+    rubric = config.optional_rubric()
+    mixed = isinstance(config.method, MixConfig)
     return judge_report(
         rows,
         list(judgments.records()),
-        judge=label,
-        method=s.config.judge.method.type,
-        rubric=rubric.label,
-        top=rubric.front.scale.max,
+        judge=policy.label if mixed else judge_of(s, policy, config).label,
+        method=config.method.type,
+        rubric=rubric.label if rubric else "",
+        top=rubric.front.scale.max if rubric else None,
         seed=s.config.seed,
     )
 
 
 def _judge(s: Session, it: IterationStore, policy: Policy, rows: Sequence[Ranked]) -> Stored[Judgment]:
-    who = judge_of(s, policy)
-    judge = build_judge(s.config.judge, who.reasoning_tags)
+    config = s.config.judge
+    if not isinstance(config.method, MixConfig):
+        return _judge_alone(s, it, policy, rows, (config, JUDGMENTS))
+    parts = {
+        part: _judge_alone(s, it, policy, rows, (own, f"{JUDGMENTS}_{part}")) for part, own in config.parts().items()
+    }
+    key = mix_key(config.method, made_from(it, ROWS, *(f"{JUDGMENTS}_{part}" for part in parts)))
+    drop(it, JUDGMENTS, unless=key)
+    whole = partial(mixed_shard, config.method, parts, candidates_of(rows), policy.label)
+    return s.run_stage(it, Stage(JUDGMENTS, Judgment, key, total=len(rows)), at_once(whole))
+
+
+def _judge_alone(
+    s: Session, it: IterationStore, policy: Policy, rows: Sequence[Ranked], how: tuple[JudgeConfig, str]
+) -> Stored[Judgment]:
+    config, name = how
+    who = judge_of(s, policy, config)
+    judge = build_judge(config, who.reasoning_tags)
     prompts = list(by_prompt(list(rows)).values())
     key = who.key(**made_from(it, ROWS))
 
     def verdicts(part: Sequence[Sequence[Ranked]], start: int) -> Asking[Shard[Judgment]]:
-        return verdicts_on(part, judge, who.engine(), who.label, derive_seed(s.config.seed, HELD_OUT, start))
+        return verdicts_on(part, judge, who.listener(), who.label, derive_seed(s.config.seed, HELD_OUT, start))
 
     def work(stored: Stored[Judgment]) -> Iterator[Shard[Judgment]]:
-        before = made_before(s, it, (JUDGMENTS,), key, Judgment)  # a fixed judge says the same again
+        before = made_before(s, it, (name,), key, Judgment)  # a fixed judge says the same again
         if before is not None and not stored.entry.files:
             yield Shard(list(before.records()), len(prompts))
         else:
             yield from over(prompts, PROMPTS_A_SAVE, verdicts, who.engine)(stored)
 
-    drop(it, JUDGMENTS, unless=key)
-    return s.run_stage(it, Stage(JUDGMENTS, Judgment, key, total=len(prompts)), work)
+    drop(it, name, unless=key)
+    return s.run_stage(it, Stage(name, Judgment, key, total=len(prompts)), work)

@@ -7,6 +7,7 @@ from selfreward.config import EvaluationConfig
 from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError, StoreError
 from selfreward.judges.fitting import check_can, check_fits
+from selfreward.judges.reward_model import RewardModelConfig
 from selfreward.objectives.installed import check_installed
 from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.session import Session
@@ -48,12 +49,19 @@ def _check_judge(s: Session) -> None:
     engine = s.engine_config if model is None else s.engine_config_of(model)
     setting = "engine" if model is None else _engine_of(model, "judge.model")
     chat = s.chat if model is None else engine.chat_of(model)
-    check_fits(s.config.judge, s.config.model.reasoning_tags, engine, setting, chat)
+    tags = s.config.model.reasoning_tags
+    for judge in s.config.judge.alone():
+        if isinstance(judge.method, RewardModelConfig):
+            root, rewards = judge.method.root(), judge.method.engine()
+            rewards.check(root)
+            check_fits(judge, tags, rewards, "judge.method", rewards.chat_of(root))
+        else:
+            check_fits(judge, tags, engine, setting, chat)
     if s.config.evaluation.prompts is not None:
-        check_fits(comparing_judge(s), s.config.model.reasoning_tags, engine, setting, chat)
+        check_fits(comparing_judge(s), tags, engine, setting, chat)
     meta = s.config.meta_judge
     if meta is not None:
-        reader, asks = meta.reader(s.config.model.reasoning_tags), ("meta_judge.verdict.type", meta.verdict.type)
+        reader, asks = meta.reader(tags), ("meta_judge.verdict.type", meta.verdict.type)
         check_can(reader, asks, s.engine_config, "engine", s.chat)
 
 
@@ -70,7 +78,7 @@ def begin_iteration(s: Session, t: int) -> IterationStore:
             "config": s.config.model_dump(mode="json"),
             "model": {"name": s.root.name, "revision": s.root.revision, "fingerprint": s.root.fingerprint},
             "templates": {
-                "judge.rubric": s.config.judge.load_rubric().hash,
+                **{setting: rubric.hash for setting, rubric in s.config.judge.rubrics().items()},
                 "prompts.template": load_prompt_template(s.config.prompts.template).hash,
                 **(meta_rubric_inputs(s.config.meta_judge) if s.config.meta_judge is not None else {}),
             },

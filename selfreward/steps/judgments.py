@@ -49,7 +49,7 @@ def compare_judgments(
         "meta_judge": {"verdict": key_settings(config.verdict)},
         **engine_settings(s),
     }
-    inputs = {"model": policy.digest, **model_inputs(s), **rubric_inputs(s), **meta_rubric_inputs(config)}
+    inputs = {"model": policy.digest, **model_inputs(s), **rubric_inputs(s.config.judge), **meta_rubric_inputs(config)}
     inputs |= made_from(it, "prompts", "responses", "judgments")
     return s.run_stage(
         it,
@@ -93,7 +93,7 @@ def build_judgment_pairs(
         "meta_judge": {name: value for name, value in key_settings(config).items() if name != "verdict"},
         "train": {"max_length": s.config.train.max_length},
     }
-    inputs = {**model_inputs(s), **rubric_inputs(s)}
+    inputs = {**model_inputs(s), **rubric_inputs(s.config.judge)}
     inputs |= made_from(it, "prompts", "responses", "judgments", COMPARISONS, "pairs")
     key = StageKey(PAIRING_VERSION, settings, inputs)
     return s.run_stage(it, Stage(PAIRS, PreferencePair, key, total=prompts.entry.rows, may_be_empty=True), work)

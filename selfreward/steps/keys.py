@@ -4,6 +4,7 @@ from typing import Any
 
 from selfreward.engines import FixedModel
 from selfreward.engines.server import ServerConfig
+from selfreward.judges import JudgeConfig
 from selfreward.meta_judge.settings import MetaJudgeConfig
 from selfreward.models import resolve_model
 from selfreward.records import key_settings
@@ -35,9 +36,10 @@ def model_inputs(s: Session) -> dict[str, str]:
     return {"root model": s.root.fingerprint, "chat template": s.chat.fingerprint}
 
 
-def rubric_inputs(s: Session) -> dict[str, str]:
-    """The rubric's words."""
-    return {"judge.rubric": s.config.judge.load_rubric().hash}
+def rubric_inputs(judge: JudgeConfig) -> dict[str, str]:
+    """The rubric's words, where one is read."""
+    rubric = judge.optional_rubric()
+    return {} if rubric is None else {"judge.rubric": rubric.hash}
 
 
 def meta_rubric_inputs(config: MetaJudgeConfig) -> dict[str, str]:

@@ -16,7 +16,6 @@ from selfreward.diagnosis.likelihood import training_figures
 from selfreward.diagnosis.meta_judge import meta_judge_figures
 from selfreward.diagnosis.scores import Scores
 from selfreward.errors import SelfRewardError, StoreError
-from selfreward.judges.sampled import SampledConfig
 from selfreward.objectives import ObjectiveConfig
 from selfreward.records import Judgment, PreferencePair, Prompt, Record, Response
 from selfreward.storage.grouping import by_prompt
@@ -30,6 +29,7 @@ VERSION = 3
 HELDOUT_JUDGMENTS = "heldout_judgments"
 COMPARISON = "comparison"
 JUDGMENT_COMPARISONS, JUDGMENT_PAIRS = "judgment_comparisons", "judgment_pairs"
+_USUAL_RUBRIC = "additive_5pt"
 _FILE, _LOG = "metrics.json", "training.jsonl"
 _TRAINED_ON = ("pairs", "labelled")
 
@@ -104,7 +104,7 @@ def _highest_score(it: IterationStore) -> float | None:
     """Of the judge's scale; None where the rubric is not any more what the iteration was judged by."""
     settings = it.manifest.config.get("judge") or {}
     try:
-        rubric = load_rubric(settings.get("rubric") or SampledConfig.usual_rubric)
+        rubric = load_rubric(settings.get("rubric") or _USUAL_RUBRIC)
     except SelfRewardError:
         return None
     if len(rubric.response_inputs) > 1:  # what is compared has a strength, which has no upper end

@@ -12,6 +12,7 @@ from selfreward.session import Policy, Session, Stage
 from selfreward.stages import pairing
 from selfreward.stages.shard import Shard
 from selfreward.steps.data import judgments_by, responses_by
+from selfreward.steps.judge import policy_of
 from selfreward.steps.keys import made_from, model_inputs
 from selfreward.storage.grouping import Grouped, OfPrompt, by_prompt
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
@@ -54,15 +55,6 @@ def ask_for_rule(
     return Asked()
 
 
-def policy_of(s: Session, t: int) -> Policy:
-    """M_t of the run so far."""
-    if t == 0:
-        return Policy.root("M0")
-    it = s.store.iteration(t - 1)
-    entry = it.stage("adapter")
-    return Policy.root(f"M{t}") if entry is None else Policy(f"M{t}", it.path / "adapter", entry.digest)
-
-
 def build_pairs(
     s: Session,
     it: IterationStore,
@@ -81,7 +73,8 @@ def build_pairs(
         return _with_their_records(every, _Sources(responses, judgments, asked), start, s.config.shard_size)
 
     if isinstance(rule, LabelSettings):
-        by_score = rule.on_scale(s.config.judge.load_rubric().front.scale.max)
+        rubric = s.config.judge.optional_rubric()
+        by_score = rule if rubric is None else rule.on_scale(rubric.front.scale.max)
 
         def label(stored: Stored[Labelled]) -> Iterator[Shard[Labelled]]:
             for part in parts(stored.entry.inputs_done):

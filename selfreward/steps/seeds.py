@@ -7,7 +7,8 @@ from typing import TypeVar
 from selfreward.config import RunConfig
 from selfreward.eft.sidecar import changed_since
 from selfreward.errors import ConfigError, SeedError
-from selfreward.judges import build_judge
+from selfreward.judges import JudgeConfig, build_teachable
+from selfreward.judges.ifeval import check_instructions
 from selfreward.records import EFTSeed, Example, IFTSeed, Record, derive_seed
 from selfreward.seeding.draws import plain
 from selfreward.seeding.own_format import read_eft, read_ift
@@ -19,7 +20,6 @@ from selfreward.steps.heldout import heldout_rows
 from selfreward.steps.keys import made_from, model_inputs, rubric_inputs
 from selfreward.storage.durable import file_hash
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
-from selfreward.templates import Rubric
 
 R = TypeVar("R", bound=Record)
 
@@ -31,12 +31,12 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
         SeedError: with the bad rows of both.
         ConfigError: EFT seeds, and a rubric whose judgments they do not show.
     """
-    rubric = config.judge.load_rubric()
-    scale = rubric.front.scale
-    if config.seeds.eft and (wrong := not_shown_by_eft(rubric, config.seeds.eft)):
+    config.judge.rubrics()  # those that no seed shows are checked too
+    scale = teacher_of(config.judge).load_rubric().front.scale
+    if config.seeds.eft and (wrong := not_shown_by_eft(config.judge, config.seeds.eft)):
         raise ConfigError(f"seeds.eft: {wrong}")
-    if rubric.needs_reference:
-        _check_references(config, rubric)
+    if asks := config.judge.needs_references():
+        _check_references(config, asks)
     errors: list[str] = []
 
     def read(path: str | None, reader: Callable[[Path], list[R]]) -> list[R]:
@@ -53,16 +53,30 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
     return ift, eft
 
 
-def _check_references(config: RunConfig, rubric: Rubric) -> None:
-    asks = f"the rubric {rubric.path} grades against reference answers"
+def teacher_of(judge: JudgeConfig) -> JudgeConfig:
+    """The judge whose words EFT seeds teach; the default one where they are refused anyway."""
+    return judge.taught() or JudgeConfig()
+
+
+def _check_references(config: RunConfig, asks: str) -> None:
+    checks = config.judge.asks_ifeval
+    rows = '{"prompt": …, "instruction_id_list": …, "kwargs": …}' if checks else '{"prompt": …, "reference": …}'
     if config.prompts.file is None:
-        raise ConfigError(f"{asks}: give prompts.file, with rows of prompt and reference, or use another rubric")
-    without = [number for number, row in enumerate(read_prompts(Path(config.prompts.file)), 1) if row.reference is None]
+        raise ConfigError(f"{asks}: give prompts.file, with rows of {rows}, or judge in another way")
+    found = list(enumerate(read_prompts(Path(config.prompts.file)), 1))
+    without = [number for number, row in found if row.reference is None]
     if without:
         raise ConfigError(
             f"{config.prompts.file}: {len(without)} prompts have no reference, the first of them prompt {without[0]}; "
-            f'{asks}. Rows are {{"prompt": …, "reference": …}}'
+            f"{asks}. Rows are {rows}"
         )
+    if checks:
+        for place, rubric in config.judge.rubrics().items():
+            if rubric.needs_reference:
+                raise ConfigError(
+                    f"{place}: {rubric.path} grades against reference answers, and {asks}; drop one of both"
+                )
+        check_instructions(row.reference for _, row in found if row.reference is not None)
     if config.evaluation.judge_data is not None:
         raise ConfigError(f"evaluation.judge_data: held-out rankings have no references, and {asks}; leave it out")
 
@@ -79,8 +93,15 @@ def check_prompt_file(config: RunConfig) -> None:
         )
 
 
-def not_shown_by_eft(rubric: Rubric, path: str) -> str | None:
-    """Why EFT seeds do not show how this rubric judges; None where they do."""
+def not_shown_by_eft(judge: JudgeConfig, path: str) -> str | None:
+    """Why EFT seeds do not show how this judge judges; None where they do."""
+    taught = judge.taught()
+    if taught is None:
+        return (
+            f"{path} teaches a judge that writes scores by a rubric, and judge.method.type={judge.method.type} has "
+            "none; leave seeds.eft out, or use sampled or expected (a part of a mix will do)"
+        )
+    rubric = taught.load_rubric()
     if rubric.front.aspects:
         asks = "for aspects"
     elif len(rubric.response_inputs) > 1:
@@ -98,7 +119,7 @@ def not_shown_by_eft(rubric: Rubric, path: str) -> str | None:
 def seed_notices(config: RunConfig) -> list[str]:
     """What is worth saying of the seed files before a run, and does not stop it."""
     notices = []
-    if config.seeds.eft and (said := changed_since(Path(config.seeds.eft), config.judge.load_rubric())):
+    if config.seeds.eft and (said := changed_since(Path(config.seeds.eft), teacher_of(config.judge).load_rubric())):
         notices.append(f"seeds.eft: {said}")
     if config.sft.enabled and (shared := _trained_and_held_out(config)):
         notices.append(
@@ -117,7 +138,7 @@ def _trained_and_held_out(config: RunConfig) -> int:
 
 def teaches_scores_alone(config: RunConfig) -> bool:
     """Whether EFT rows need no rationale, because judging writes none."""
-    return config.judge.method.type == "expected"
+    return teacher_of(config.judge).method.type == "expected"
 
 
 def store_seeds(s: Session, it: IterationStore) -> tuple[list[IFTSeed], list[EFTSeed]]:
@@ -152,7 +173,8 @@ def build_examples(s: Session, it: IterationStore, ift: Sequence[IFTSeed], eft: 
     """SFT examples from both kinds of seeds."""
     config = s.config
     seed = derive_seed(config.seed, 0, "examples")
-    judge = build_judge(config.judge, config.model.reasoning_tags)
+    teacher = teacher_of(config.judge)
+    judge = build_teachable(teacher, config.model.reasoning_tags)
     stored = s.run_stage(
         it,
         Stage(
@@ -162,11 +184,11 @@ def build_examples(s: Session, it: IterationStore, ift: Sequence[IFTSeed], eft: 
                 version=sft_examples.VERSION,
                 settings={
                     "seed": config.seed,
-                    "judge": {"method": {"type": config.judge.method.type}},
+                    "judge": {"method": {"type": teacher.method.type}},
                     "engine": {"max_model_len": config.engine.max_model_len},
                     "sft": {"max_length": config.sft.max_length, "max_tokens": config.sft.max_tokens},
                 },
-                inputs={**model_inputs(s), **rubric_inputs(s), **made_from(it, "seeds_ift", "seeds_eft")},
+                inputs={**model_inputs(s), **rubric_inputs(teacher), **made_from(it, "seeds_ift", "seeds_eft")},
             ),
             total=len(ift) + len(eft),
         ),

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from selfreward.doctor import Check
-    from selfreward.plan import Plan, StagePlan
+    from selfreward.plan import Plan
     from selfreward.query import IterationRow, PairRow
+    from selfreward.stage_plans import StagePlan
     from selfreward.storage.catalogue import RunRow, RunStatus, StageStatus
 
 _STEERING = {"Cc", "Cs", "Zl", "Zp"}

@@ -45,7 +45,7 @@ def _blocks(found: JudgeEvaluation) -> Iterator[RenderableType]:
     yield Text(visible(f"{found.data}: {found.rows:,} responses to {found.prompts:,} prompts{aside}"))
     for report in found.judges:
         yield Text("")
-        yield Text(visible(f"{report.judge}, {report.method}, {report.rubric}"), style="bold")
+        yield Text(visible(", ".join(filter(None, (report.judge, report.method, report.rubric)))), style="bold")
         yield Text(_verdicts(report))
         for title, part, rows in (
             ("all pairs", report.whole, _ROWS),

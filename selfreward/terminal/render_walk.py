@@ -123,7 +123,7 @@ def _candidate(candidate: Candidate, found: PromptWalk) -> Iterator[RenderableTy
 def one_judgment(judgment: Judgment, asked_about: bool = False) -> Iterator[RenderableType]:
     """What it says and what was written."""
     verdict = "unreadable" if judgment.score is None else f"{judgment.score:.3f}"
-    about = [judgment.method, judgment.rubric, f"by {judgment.model}"]
+    about = [*filter(None, (judgment.method, judgment.rubric)), f"by {judgment.model}"]
     if len(judgment.response_ids) > 1:
         verdict = "unreadable" if judgment.score is None else f"P(first is better) {judgment.score:.3f}"
         about.append(" against ".join(judgment.response_ids))
@@ -132,7 +132,7 @@ def one_judgment(judgment: Judgment, asked_about: bool = False) -> Iterator[Rend
     yield Indented(f"{judgment.id}: {verdict}{_MARK if asked_about else ''}", 6, "bold" if asked_about else "cyan")
     yield Indented(", ".join(about), 8)
     if judgment.aspects is not None:
-        yield Indented(", ".join(f"{aspect.name} {aspect.score:g}" for aspect in judgment.aspects), 8)
+        yield Indented(", ".join(f"{aspect.name} {aspect.score:.4g}" for aspect in judgment.aspects), 8)
     if judgment.distribution is not None:
         shares = "  ".join(f"{p:.3f}" for p in judgment.distribution)
         mass = "" if judgment.mass is None else f"; {judgment.mass:.3f} of all probability is on scores"

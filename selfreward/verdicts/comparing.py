@@ -29,17 +29,10 @@ from selfreward.storage.durable import discard, value_hash
 from selfreward.storage.iteration import StageKey
 from selfreward.storage.run import RunStore
 from selfreward.verdicts.held_out_prompts import held_out_prompts
-from selfreward.verdicts.judging import (
-    PROMPTS_A_SAVE,
-    OpenEngine,
-    Who,
-    model_of_run,
-    named_model,
-    who_inputs,
-    who_settings,
-)
+from selfreward.verdicts.judging import PROMPTS_A_SAVE, OpenEngine, model_of_run, named_model, who_inputs, who_settings
 from selfreward.verdicts.keeping import kept
 from selfreward.verdicts.targets import Target
+from selfreward.verdicts.who import Who
 
 COMPARED = "comparison"
 """What random seeds of comparing are derived for. No iteration and no model is in it: equal models write the same."""

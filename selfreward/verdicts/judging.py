@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from selfreward.config import RunConfig, make_config, parse_overrides
-from selfreward.engines import ResolvedEngine, resolve_engine
-from selfreward.engines.chat import Chat
+from selfreward.engines import AnyEngine, resolve_engine
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Asking, Engine, EngineRoom
 from selfreward.engines.server import ServerConfig
 from selfreward.errors import ConfigError, StoreError
 from selfreward.judges import build_judge
 from selfreward.judges.fitting import check_fits
+from selfreward.judges.mix import MixConfig, mixed
 from selfreward.judges.protocol import Candidate, Judge, Listener
 from selfreward.models import resolve_model
 from selfreward.progress import Reporter
@@ -29,40 +29,26 @@ from selfreward.storage.durable import value_hash
 from selfreward.storage.iteration import IterationStore, StageKey, check_file
 from selfreward.storage.run import RunStore
 from selfreward.verdicts.keeping import kept
+from selfreward.verdicts.who import Reference, Who
 
 PROMPTS_A_SAVE = 6
 """Some twenty responses: what a crash can lose, minutes on a CPU. Busy engines have several such parts under way."""
+_WITHOUT_A_MODEL = ("implicit", "verifiable")
 HELD_OUT = "heldout"
 """What random seeds of measuring are derived for, in a run and outside it. No iteration is in it, so that a
 run's figures and those taken of it later are the same."""
 
 
-@dataclass(frozen=True)
-class Who:
-    """The model that judges, and what it answers through."""
-
-    config: RunConfig
-    """Its rubric, its method and its seed count here."""
-    model: ModelConfig
-    engine: ResolvedEngine
-    label: str
-    adapter: Path | None = None
-    digest: str = "root"
-    """Hash of the adapter."""
-    setting: str = "engine"
-    """Where its engine is set, for messages."""
-
-    @property
-    def chat(self) -> Chat | None:
-        """Tokenizer and template; None where only an endpoint knows them. Loads no weights."""
-        return self.engine.chat_of(self.model)
-
-
 def plain_config(model: str | None, overrides: Iterable[str]) -> RunConfig:
     """Settings for judging alone. A recipe wants seeds to write prompts after, and none are written here."""
     changes = parse_overrides(list(overrides))
-    judge = {"judge": {"model": {"name": model}}} if model else {}
-    return make_config({"model": model or "unnamed", "seeds": {"ift": "unused"}, **judge}, changes, "--set")
+    judge: dict[str, Any] = {"model": {"name": model}} if model else {}
+    if changes.get("judge.method.type") == "reward_model" and model:
+        judge = {"method": {"type": "reward_model", "model": model}}
+    elif changes.get("judge.method.type") in _WITHOUT_A_MODEL:
+        judge = {}
+    data = {"model": model or "unnamed", "seeds": {"ift": "unused"}, "judge": judge}
+    return make_config(data, changes, "--set")
 
 
 def named_model(config: RunConfig) -> Who:
@@ -76,7 +62,26 @@ def named_model(config: RunConfig) -> Who:
 
 
 def model_of_run(run: RunStore, t: int | None, config: RunConfig) -> Who:
-    """M_t of a run, the last one where ``t`` is not said.
+    """M_t of a run, the last one where ``t`` is not said, with the models that it can be held against.
+
+    Raises:
+        StoreError: the run has not trained it, or its root model is not what it was.
+    """
+    who, t = _model_of_run(run, t, config)
+    if not t or not config.judge.asks("policy"):
+        return who
+    before = _model_of_run(run, t - 1, config)[0]
+    return replace(
+        who,
+        references={
+            "initial": Reference("M0", None, "root"),
+            "previous": Reference(f"M{t - 1}", before.adapter, before.digest),
+        },
+    )
+
+
+def _model_of_run(run: RunStore, t: int | None, config: RunConfig) -> tuple[Who, int]:
+    """M_t alone, and t.
 
     Raises:
         StoreError: the run has not trained it, or its root model is not what it was.
@@ -88,17 +93,17 @@ def model_of_run(run: RunStore, t: int | None, config: RunConfig) -> Who:
         raise StoreError(f"{run.path}: has no M{t}; it has {has}. Name one with -i, or go on with the run first")
     who = Who(config, config.model, resolve_engine(config.engine), f"M{t} of {run.path.name}")
     if t == 0:
-        return who
+        return who, t
     it = trained[t]
     root = resolve_model(config.model.name, config.model.revision)
     if it.manifest.model["fingerprint"] != root.fingerprint:
         raise StoreError(f"{it.path}: its adapter belongs to another root model than {config.model.name} as it is now")
     entry = it.stage("adapter")
     if entry is None:  # M1 is M0 where SFT was left out
-        return who
+        return who, t
     for file in entry.files:
         check_file(it.path, file)
-    return Who(config, config.model, who.engine, who.label, it.path / "adapter", entry.digest)
+    return replace(who, adapter=it.path / "adapter", digest=entry.digest), t
 
 
 def trained_models(run: RunStore) -> dict[int, IterationStore]:
@@ -116,7 +121,7 @@ class OpenEngine:
 
     def __init__(self, directory: Path, say: Callable[[str], None]) -> None:
         self._room = EngineRoom(directory, say=say)
-        self._open: tuple[ModelConfig, ResolvedEngine, Engine] | None = None
+        self._open: tuple[ModelConfig, AnyEngine, Engine] | None = None
 
     def of(self, who: Who) -> Engine:
         """An engine that answers as this very model."""
@@ -144,20 +149,25 @@ def judged(
     Raises:
         SelfRewardError: the engine or its model cannot judge in this way, or it cannot go on.
     """
-    rubric = who.config.judge.load_rubric()
-    if rubric.needs_reference:
-        raise ConfigError(
-            f"{rubric.path}: grades against reference answers, which ranked responses have not; name another rubric"
-        )
+    config = who.config.judge
+    if asks := config.needs_references():
+        raise ConfigError(f"{asks}, which ranked responses have not; judge them in another way")
+    if isinstance(config.method, MixConfig):
+        parts = {
+            name: judged(who.alone(part), rows, work, reporter, purpose, engine)
+            for name, part in config.parts().items()
+        }
+        return mixed(config.method.weights, parts, candidates_of(rows), who.label)
     tags = who.model.reasoning_tags
     who.engine.check(who.model, who.setting)
-    check_fits(who.config.judge, tags, who.engine, who.setting, who.chat)
+    check_fits(config, tags, who.engine, who.setting, who.chat)
     prompts = list(by_prompt(list(rows)).values())
-    judge = build_judge(who.config.judge, tags)
+    judge = build_judge(config, tags)
     opened = cache(lambda: engine.of(who))  # once, and not where nothing is left to do
 
     def verdicts(part: Sequence[Sequence[Ranked]], start: int) -> Asking[Shard[Judgment]]:
-        return verdicts_on(part, judge, opened(), who.label, derive_seed(who.config.seed, purpose, start))
+        seed = derive_seed(who.config.seed, purpose, start)
+        return verdicts_on(part, judge, who.listener(opened()), who.label, seed)
 
     stage = Stage("judgments", Judgment, _key(who, rows), total=len(prompts))
     work_on = over(prompts, PROMPTS_A_SAVE, verdicts, opened)
@@ -165,12 +175,16 @@ def judged(
 
 
 def verdicts_on(
-    part: Sequence[Sequence[Ranked]], judge: Judge, engine: Engine, label: str, seed: int
+    part: Sequence[Sequence[Ranked]], judge: Judge, listener: Listener, label: str, seed: int
 ) -> Asking[Shard[Judgment]]:
     """Some prompts' responses, put to a judge."""
-    asked = [Candidate(r.prompt_id, r.id, r.prompt or "", r.response) for group in part for r in group]
-    found = yield from judge.judge(asked, Listener(engine.chat, engine.context), label, seed)
+    found = yield from judge.judge(candidates_of(r for group in part for r in group), listener, label, seed)
     return Shard(found, len(part))
+
+
+def candidates_of(rows: Iterable[Ranked]) -> list[Candidate]:
+    """Ranked responses as a judge is given them."""
+    return [Candidate(r.prompt_id, r.id, r.prompt or "", r.response) for r in rows]
 
 
 def who_settings(who: Who) -> dict[str, Any]:
@@ -196,7 +210,7 @@ def _key(who: Who, rows: Sequence[Ranked]) -> StageKey:
         settings={"seed": config.seed, "judge": key_settings(config.judge), **who_settings(who)},
         inputs={
             **who_inputs(who),
-            "judge.rubric": config.judge.load_rubric().hash,
+            **who.inputs(),
             "responses": value_hash([[r.id, r.prompt, r.response] for r in rows]),
         },
     )

@@ -66,7 +66,7 @@ def measure(wanted: Wanted, reporter: Reporter) -> JudgeEvaluation:
     reports = []
     with closing(OpenEngine(work / "engine", reporter.say)) as engine:
         for who in judges:
-            rubric = who.config.judge.load_rubric()
+            rubric = who.config.judge.optional_rubric()
             judgments = judged(who, held_out.rows, work, reporter, HELD_OUT, engine)
             reports.append(
                 judge_report(
@@ -74,8 +74,8 @@ def measure(wanted: Wanted, reporter: Reporter) -> JudgeEvaluation:
                     judgments,
                     judge=who.label,
                     method=who.config.judge.method.type,
-                    rubric=rubric.label,
-                    top=rubric.front.scale.max,
+                    rubric=rubric.label if rubric else "",
+                    top=rubric.front.scale.max if rubric else None,
                     seed=who.config.seed,
                 )
             )

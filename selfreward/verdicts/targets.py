@@ -9,7 +9,8 @@ from selfreward.engines.server import ServerConfig
 from selfreward.errors import ConfigError, StoreError
 from selfreward.storage.catalogue import find_run
 from selfreward.storage.run import RunStore
-from selfreward.verdicts.judging import Who, model_of_run, named_model, plain_config, trained_models
+from selfreward.verdicts.judging import model_of_run, named_model, plain_config, trained_models
+from selfreward.verdicts.who import Who
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,18 @@ def config_of(target: Target, run: RunStore | None, method: str | None) -> RunCo
     if run is None:
         return plain_config(target.name, changes)
     # No pairs are made here, so what they ask of a judge is no matter.
-    own = {**run.config().model_dump(mode="json"), "name": None}
-    return make_config(own, {"pairs.min_readable": 1, **parse_overrides(changes)}, str(run.path))
+    own = {**run.config().model_dump(mode="json"), "name": None, "pairs": {}}
+    return make_config(own, parse_overrides(changes), str(run.path))
 
 
 def judges_of(target: Target, run: RunStore | None, config: RunConfig) -> list[Who]:
     """The models that judge: of a run those named, or all that it has trained."""
-    if run is None or config.judge.model is not None:
+    judge = config.judge
+    asks_policy = judge.asks("policy") or (judge.asks("model") and judge.model is None)
+    if run is None or not asks_policy:
+        who = named_model(config).alone(judge)
         if target.iterations:
-            whose = "is a model" if run is None else f"is judged by {named_model(config).label} in every iteration"
+            whose = "is a model" if run is None else f"is judged by {who.label} in every iteration"
             raise ConfigError(f"{target.name}: {whose}; leave out -i, which names a model of a run")
-        return [named_model(config)]
-    return [model_of_run(run, t, config) for t in target.iterations or sorted(trained_models(run)) or (0,)]
+        return [who]
+    return [model_of_run(run, t, config).alone(judge) for t in target.iterations or sorted(trained_models(run)) or (0,)]

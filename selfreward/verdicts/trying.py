@@ -13,7 +13,7 @@ from selfreward.errors import ConfigError
 from selfreward.judges import build_judge
 from selfreward.judges.asking import ask
 from selfreward.judges.fitting import check_fits
-from selfreward.judges.protocol import Candidate, Listener
+from selfreward.judges.protocol import Candidate
 from selfreward.progress import Reporter
 from selfreward.records import Frozen, Judgment, Message
 from selfreward.templates import load_rubric
@@ -52,7 +52,8 @@ def try_rubric(target: Target, method: str | None, case: Case, reporter: Reporte
     compares = target.rubric is not None and len(load_rubric(target.rubric).response_inputs) > 1
     config = config_of(target, run, method or ("pairwise" if compares else None))
     who = judges_of(target, run, config)[-1]
-    rubric = config.judge.load_rubric()
+    rubric = config.judge.optional_rubric()
+    assert rubric is not None  # one is named, and a method that reads none has refused it
     if len(case.responses) < len(rubric.response_inputs):
         raise ConfigError(f"{rubric.path}: compares two responses; give --response twice or more often")
     if rubric.needs_reference and case.reference is None:
@@ -65,7 +66,7 @@ def try_rubric(target: Target, method: str | None, case: Case, reporter: Reporte
     judge = build_judge(config.judge, who.model.reasoning_tags)
     with TemporaryDirectory() as directory, closing(OpenEngine(Path(directory), reporter.say)) as engines:
         engine = engines.of(who)
-        listener = Listener(engine.chat, engine.context)
+        listener = who.listener(engine)
         (judgments,) = work_through(engine, [judge.judge(candidates, listener, who.label, config.seed)])
     shown = [c.response for c in candidates[: len(rubric.response_inputs)]]
     return Trial(

@@ -13,7 +13,7 @@ from selfreward.engines import transformers as module
 from selfreward.engines.chat import Chat
 from selfreward.engines.driver import ask
 from selfreward.engines.loading import ModelConfig
-from selfreward.engines.protocol import Answer, NextToken, Request, Sampling
+from selfreward.engines.protocol import Answer, Likelihood, NextToken, Request, Sampling
 from selfreward.engines.transcribing import Transcriber
 from selfreward.engines.transformers import TransformersConfig, TransformersEngine
 from selfreward.errors import EngineError
@@ -319,6 +319,69 @@ def test_an_adapter_acts_and_merging_it_changes_nothing(
             logits = unmerged(input_ids=torch.tensor([ids])).logits[0, -1]
         assert list(found.logprobs) == pytest.approx(logits.log_softmax(-1)[digits].tolist(), abs=1e-4)
     adapted.close()
+
+
+TURNS = [
+    Request((*r.messages, Message(role="assistant", content=text)))
+    for r, text in zip(
+        REQUESTS, ["Water.", "A long tale of stone and steel and rope.", "", "So <|im_end|> what?"], strict=False
+    )
+]
+
+
+def plain_turns(model: Any, engine: TransformersEngine) -> list[list[float]]:
+    """By one forward pass over each chat, with nothing but transformers."""
+    import torch
+
+    found = []
+    for ids, start, _ in engine.chat.encode_targets([r.messages for r in TURNS]):
+        assert engine.chat.tokenizer.eos_token_id == ids[-1]
+        with torch.inference_mode():
+            logprobs = model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+        found.append([float(logprobs[place - 1, ids[place]]) for place in range(start, len(ids))])
+    return found
+
+
+def test_likelihoods_are_the_models_own_by_whatever_adapter_is_asked_about(
+    tiny_model: Path, adapter: Path, tmp_path: Path
+) -> None:
+    """One copy of the root model serves the policy, its reference and the root, in any order, between other work."""
+    import torch
+    from peft import LoraConfig, PeftModel, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    def root() -> Any:
+        return AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+
+    torch.manual_seed(2)
+    lora = LoraConfig(r=2, lora_alpha=8, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    other = tmp_path / "other"
+    get_peft_model(root(), lora).save_pretrained(other)
+    engine = load(tiny_model, adapter, judge_batch_size=2)
+    expected = {path: plain_turns(PeftModel.from_pretrained(root(), path).eval(), engine) for path in (adapter, other)}
+    expected[None] = plain_turns(root(), engine)  # type: ignore[index]
+    assert expected[adapter][1] != pytest.approx(expected[other][1], abs=1e-2)
+    before = rows(generate(engine, temperature=0.0))
+    for path in (adapter, other, None, adapter):
+        found = ask(engine, TURNS, Likelihood(path))
+        for answer, turn, target in zip(
+            found,
+            expected[path],
+            engine.chat.encode_targets([r.messages for r in TURNS]),
+            strict=True,  # type: ignore[index]
+        ):
+            assert list(answer.logprobs) == pytest.approx(turn, abs=1e-4)
+            assert (answer.prompt_tokens, answer.completions) == (len(target.ids), ())
+    assert rows(generate(engine, temperature=0.0)) == before, "it still writes as its own adapter"
+    engine.close()
+
+
+def test_a_turn_over_the_context_has_no_likelihood(tiny_model: Path) -> None:
+    engine = load(tiny_model, max_model_len=64)
+    long = Request((Message(role="user", content="Hi."), Message(role="assistant", content="so " * 100)))
+    short, none = ask(engine, [TURNS[0], long], Likelihood(None))
+    assert short.logprobs
+    assert (none.logprobs, none.prompt_tokens > 100) == ((), True)
 
 
 def test_rows_that_ended_leave_their_batch(tiny_model: Path) -> None:

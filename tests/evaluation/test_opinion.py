@@ -4,6 +4,12 @@ import pytest
 from held_out import judgment, scored
 
 from selfreward.evaluation.opinion import Opinion, opinion_of, orders_of
+from selfreward.records import Judgment
+
+
+def both(first: str, second: str, score: float) -> list[Judgment]:
+    """The same verdict in both orders."""
+    return [judgment((first, second), score), judgment((second, first), 1 - score)]
 
 
 def test_scores_are_means_of_what_could_be_read() -> None:
@@ -37,14 +43,20 @@ def test_many_verdicts_in_one_order_weigh_no_more() -> None:
 
 
 def test_an_unreadable_pair_is_not_filled_in_from_others() -> None:
-    found = opinion_of([judgment(("a0", "a1"), None), judgment(("a0", "a2"), 1.0), judgment(("a1", "a2"), 0.0)])
+    found = opinion_of([judgment(("a0", "a1"), None), *both("a0", "a2", 1.0), *both("a1", "a2", 0.0)])
     assert found.lead("a0", "a1") is None
     assert found.scores == {"a0": 1.0, "a1": 0.0, "a2": 0.5}
 
 
 def test_pairs_that_were_not_judged_follow_from_the_scores() -> None:
-    found = opinion_of([judgment(("a0", "a1"), 1.0), judgment(("a1", "a2"), 1.0)])
+    found = opinion_of([*both("a0", "a1", 1.0), *both("a1", "a2", 1.0)])
     assert found.lead("a0", "a2") == 1.0
+
+
+def test_a_pair_that_was_read_in_one_order_is_unread() -> None:
+    found = opinion_of([judgment(("a0", "a1"), 1.0), judgment(("a1", "a0"), None), judgment(("a1", "a2"), 1.0)])
+    assert found == Opinion({}, {("a0", "a1"): None, ("a1", "a2"): None})
+    assert found.lead("a0", "a1") is found.lead("a1", "a2") is None
 
 
 def test_flips() -> None:

@@ -50,13 +50,16 @@ def test_the_balanced_part_leaves_length_at_chance() -> None:
 def test_a_judge_of_pairs() -> None:
     verdicts = {("a0", "a1"): 0.0, ("b0", "b1"): 1.0, ("c0", "c1"): None, ("d1", "d0"): 1.0}
     judgments = [judgment(pair, score) for pair, score in verdicts.items()]
-    judgments += [judgment(("b1", "b0"), 1.0), judgment(("a1", "a0"), 1.0), judgment(("d0", "d2"), 1.0)]
+    judgments += [judgment(("b1", "b0"), 1.0), judgment(("a1", "a0"), 1.0), judgment(("d0", "d1"), 0.0)]
+    judgments += [judgment(("d0", "d2"), 1.0), judgment(("d2", "d0"), 0.0), judgment(("c1", "c0"), 1.0)]
     found = report(judgments, method="pairwise")
     assert found.swap_flip_share is not None
-    assert (found.swap_flip_share.value, found.swap_flip_share.n) == (0.5, 2)
-    assert found.unreadable_share.value == pytest.approx(1 / 7, abs=1e-4)
+    assert (found.swap_flip_share.value, found.swap_flip_share.n) == (0.25, 4)
+    assert found.unreadable_share.value == pytest.approx(1 / 10, abs=1e-4)
     accuracy = found.whole.judge.pairwise_accuracy
-    assert (accuracy.value, accuracy.n) == (pytest.approx(2.5 / 4, abs=1e-4), 4)
+    assert (accuracy.value, accuracy.n) == (pytest.approx(2.5 / 4, abs=1e-4), 4), "c was read in one order only"
+    strengths = report([*judgments, judgment(("a0",), 7.0), judgment(("a1",), -7.0)], method="pairwise")
+    assert strengths.whole.judge.top_score_best.value is None, "nor is a strength"
     assert found.whole.judge.top_score_best.value is None, "a chance is no score of the scale"
 
 
