@@ -12,6 +12,8 @@ from selfreward.judges.methods import SingleMethod
 from selfreward.judges.protocol import Candidate
 from selfreward.records import AspectScore, Frozen, Judgment, content_id
 
+_NOTHING = 1e-9
+"""A deviation below this is the noise of floating point."""
 PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
@@ -95,9 +97,6 @@ def _standardised(judgments: Iterable[Judgment], candidates: Sequence[Candidate]
         middle = fmean(scores.values())
         apart |= {one: score - middle for one, score in scores.items()}
     deviation = math.sqrt(fmean(score**2 for score in apart.values())) if apart else 0.0
-    if deviation < _NOTHING:  # the part tells none from another, or only by the noise of floating point
+    if deviation < _NOTHING:  # the part tells none from another
         return dict.fromkeys(apart, 0.0)
     return {one: round(score / deviation, 9) + 0.0 for one, score in apart.items()}
-
-
-_NOTHING = 1e-9

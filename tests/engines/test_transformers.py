@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from selfreward.engines import transformers as module
+from selfreward.engines import weights
 from selfreward.engines.chat import Chat
 from selfreward.engines.driver import ask
-from selfreward.engines.loading import ModelConfig
+from selfreward.engines.loading import ModelConfig, load_weights
 from selfreward.engines.protocol import Answer, Likelihood, NextToken, Request, Sampling
 from selfreward.engines.transcribing import Transcriber
 from selfreward.engines.transformers import TransformersConfig, TransformersEngine
@@ -343,7 +344,7 @@ def plain_turns(model: Any, engine: TransformersEngine) -> list[list[float]]:
 
 
 def test_likelihoods_are_the_models_own_by_whatever_adapter_is_asked_about(
-    tiny_model: Path, adapter: Path, tmp_path: Path
+    tiny_model: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One copy of the root model serves the policy, its reference and the root, in any order, between other work."""
     import torch
@@ -361,7 +362,10 @@ def test_likelihoods_are_the_models_own_by_whatever_adapter_is_asked_about(
     expected = {path: plain_turns(PeftModel.from_pretrained(root(), path).eval(), engine) for path in (adapter, other)}
     expected[None] = plain_turns(root(), engine)  # type: ignore[index]
     assert expected[adapter][1] != pytest.approx(expected[other][1], abs=1e-2)
+    loaded = []
+    monkeypatch.setattr(weights, "load_weights", lambda *a: loaded.append(a) or load_weights(*a))
     before = rows(generate(engine, temperature=0.0))
+    assert len(loaded) == 1, "merged, to write faster"
     for path in (adapter, other, None, adapter):
         found = ask(engine, TURNS, Likelihood(path))
         for answer, turn, target in zip(
@@ -373,6 +377,7 @@ def test_likelihoods_are_the_models_own_by_whatever_adapter_is_asked_about(
             assert list(answer.logprobs) == pytest.approx(turn, abs=1e-4)
             assert (answer.prompt_tokens, answer.completions) == (len(target.ids), ())
     assert rows(generate(engine, temperature=0.0)) == before, "it still writes as its own adapter"
+    assert len(loaded) == 2, "and once more with all adapters beside each other"
     engine.close()
 
 
