@@ -120,21 +120,9 @@ class RunConfig(Frozen):
                 f"engine.type={self.engine.type} answers as one fixed model and cannot become M1, M2, …: give it to "
                 "prompts.model.engine or judge.model.engine, and the policy an engine of its own"
             )
-        if self.pairs.asks == "initial" and method.compares:
-            raise ValueError(
-                f"pairs.type={self.pairs.type} holds two models' scores against each other, and judge.method.type="
-                f"{method.type} gives each model's responses a scale of their own; use sampled or expected"
-            )
-        if self.pairs.asks == "previous" and self.judge.model is not None:
-            raise ValueError(
-                f"pairs.type={self.pairs.type} asks the model before what it thinks of the ranking, and judge.model is "
-                "the same in every iteration; leave judge.model out, or use another rule"
-            )
-        problem = self.pairs.problem(self.iterations)
         refs = self.prompts.from_seeds or self.prompts.file is not None
-        if problem := problem or misfit(
-            self.train, self.pairs, self.judge, references=refs, responses=self.responses.n
-        ):
+        problem = misfit(self.train, self.pairs, self.judge, references=refs, responses=self.responses.n)
+        if problem := problem or self.pairs.problem(self.iterations):
             raise ValueError(problem)
         for part in ("sft", "train"):
             optimiser: OptimiserConfig = getattr(self, part)

@@ -121,6 +121,11 @@ def list_pairs(
     it = run.iteration(t)
     if t == 0:
         raise StoreError(f"{it.path}: iteration 0 is supervised fine-tuning and has no pairs; the first are in 1")
+    if it.stage("pairs") is None and it.stage("labelled") is not None:
+        raise StoreError(
+            f"{it.path}: its pair rule labels single responses and makes no pairs; `selfreward show` explains a "
+            "prompt, and `labelled` of the iteration has them in Python"
+        )
     expression, naturally_ascending = _PAIR_ORDER[sort]
     direction = "ASC" if (naturally_ascending if ascending is None else ascending) else "DESC"
     order = ", ".join(f"{part} {direction}" for part in expression.split(", "))

@@ -175,6 +175,24 @@ def test_what_goes_together(train: Any, rule: Any, judge: Any, references: bool,
     assert (found is None) if says is None else (found is not None and says in found)
 
 
+@pytest.mark.parametrize(
+    ("rule", "method", "says"),
+    [
+        ("best_worst", "sampled", "compares a prompt's responses; it needs 2"),
+        ("rejected_from_initial", "sampled", None),
+        ("spin", "sampled", None),
+        ({"type": "positives", "min_score": 0.0}, "sampled", None),
+        ({"type": "positives", "min_score": 0.0}, "pairwise", "judge.method.type=pairwise compares responses"),
+    ],
+)
+def test_one_response_is_enough_where_nothing_is_compared(rule: Any, method: str, says: str | None) -> None:
+    chosen = RULES.validate_python(rule)
+    train = READER.validate_python("sft" if chosen.makes == "positives" else "dpo")
+    judge = JudgeConfig.model_validate({"method": {"type": method}})
+    found = misfit(train, chosen, judge, references=True, responses=1)
+    assert (found is None) if says is None else (found is not None and says in found)
+
+
 def test_kto_refuses_what_is_all_on_one_side(chat: Chat) -> None:
     wanted = rows("kto").filter(lambda row: row["label"])
     with pytest.raises(TrainingError, match=r"all 1 responses are on one side of pairs\.min_score"):

@@ -100,8 +100,11 @@ def test_pairs_that_are_too_long_are_left_out_not_cut(job: Callable[..., Trainin
 
 def test_a_loss_that_is_not_a_number_stops(job: Callable[..., TrainingJob], tmp_path: Path) -> None:
     objective = SFTConfig(learning_rate=1e30, max_grad_norm=1e30, epochs=4, batch_size=1)
-    with pytest.raises(TrainingError, match=r"not a number.*sft\.learning_rate"):
-        train(job(objective, [_example(n) for n in range(4)]), tmp_path / "out", lambda *_: None)
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(TrainingError, match=r"not a number in step \d+; try a lower sft\.learning_rate"):
+        train(job(objective, [_example(n) for n in range(4)]), tmp_path / "out", lambda *s: seen.append(s))
+    assert 0 < len(seen) < 16, "it stops where it goes wrong"
+    assert not (tmp_path / "out" / "adapter").exists()
 
 
 @pytest.mark.parametrize(
