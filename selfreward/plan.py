@@ -81,7 +81,7 @@ def make_plan(config: RunConfig) -> Plan:
         SelfRewardError: something that would stop the run.
     """
     ift, eft = steps.read_seeds(config)
-    check_installed(config.train)
+    check_installed(config.train, config.lora)
     where, model = _model(config.model)
     adapter = _adapter_bytes(model, config.lora)
     return Plan(

@@ -159,7 +159,7 @@ def _load_policy(job: TrainingJob) -> Any:
     from peft import LoraConfig as PeftLoraConfig
     from peft import PeftModel, get_peft_model
 
-    weights: Any = load_weights(job.model, training_dtype())
+    weights: Any = load_weights(job.model, training_dtype(), in_4bit=job.lora.load_in_4bit)
     if job.adapter is not None:
         return PeftModel.from_pretrained(weights, job.adapter, is_trainable=True)
     modules = job.lora.target_modules

@@ -13,7 +13,7 @@ from selfreward.objectives import ObjectiveConfig, installed
 from selfreward.objectives.fitting import misfit
 from selfreward.objectives.installed import check_installed
 from selfreward.objectives.kto import KTOConfig
-from selfreward.objectives.optimiser import OptimiserConfig
+from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
 from selfreward.pair_rules import PairRuleConfig
 
 READER: TypeAdapter[Any] = TypeAdapter(ObjectiveConfig)
@@ -134,7 +134,7 @@ def test_what_makes_no_sense_is_refused(settings: dict[str, Any], says: str) -> 
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_all_are_installed_here(kind: str) -> None:
-    check_installed(READER.validate_python(kind))
+    check_installed(READER.validate_python(kind), LoraConfig())
 
 
 def test_what_trl_has_not_is_refused_with_the_version_that_has_it(
@@ -144,9 +144,9 @@ def test_what_trl_has_not_is_refused_with_the_version_that_has_it(
         submodule_search_locations = (str(tmp_path),)
 
     monkeypatch.setattr(installed, "find_spec", lambda name: Spec())
-    check_installed(READER.validate_python("dpo"))
+    check_installed(READER.validate_python("dpo"), LoraConfig())
     with pytest.raises(ConfigError, match=r"train\.type=simpo: .* has no trl\.experimental\.cpo; TRL 1\.16 has it"):
-        check_installed(READER.validate_python("simpo"))
+        check_installed(READER.validate_python("simpo"), LoraConfig())
 
 
 @pytest.mark.parametrize(
@@ -207,3 +207,9 @@ def test_text_for_trainers_that_tokenise_it_ends_where_the_turn_ends(chat: Chat)
     assert (row["chosen"], row["rejected"]) == ("Oak.<|im_end|>", "No.<|im_end|>")
     assert without_bos(chat).bos_token_id is None
     assert chat.tokenizer.bos_token_id is not None
+
+
+def test_4_bit_models_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"needs bitsandbytes.*selfreward\[qlora\]"):
+        check_installed(READER.validate_python("dpo"), LoraConfig(load_in_4bit=True))

@@ -90,6 +90,27 @@ def test_settings_reach_trl(job: Callable[..., TrainingJob], tmp_path: Path) -> 
     assert len(strong.steps) == 1
 
 
+def test_a_root_model_in_4_bits_trains_an_adapter_for_the_full_one(
+    job: Callable[..., TrainingJob], tiny_model: Path, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    rounded = LoraConfig(r=2, alpha=4, load_in_4bit=True)
+    sft = job(SFTConfig(batch_size=2, epochs=4, learning_rate=2e-2), [_example(0)] * 2)
+    full = train(sft, tmp_path / "full", lambda *_: None)
+    result = train(sft.model_copy(update={"lora": rounded}), tmp_path / "sft", lambda *_: None)
+    assert result.steps[-1]["loss"] < result.steps[0]["loss"]
+    assert 1e-5 < abs(result.steps[0]["loss"] - full.steps[0]["loss"]) < 0.5, "it computes with rounded weights"
+    dpo = job(DPOConfig(batch_size=2, epochs=2, learning_rate=1e-2), [_pair(n, words=3) for n in range(2)])
+    on = dpo.model_copy(update={"lora": rounded, "adapter": str(tmp_path / "sft" / "adapter")})
+    result = train(on, tmp_path / "dpo", lambda *_: None)
+    assert result.steps[0]["loss"] == pytest.approx(0.6931, abs=1e-2)
+    assert result.steps[-1]["loss"] != result.steps[0]["loss"]
+    root = AutoModelForCausalLM.from_pretrained(tiny_model)
+    PeftModel.from_pretrained(root, str(tmp_path / "dpo" / "adapter"))
+
+
 def test_pairs_that_are_too_long_are_left_out_not_cut(job: Callable[..., TrainingJob], tmp_path: Path) -> None:
     pairs = [_pair(0, words=2), _pair(1, words=2), _pair(2, words=60)]
     result = train(job(DPOConfig(max_length=80, batch_size=2), pairs), tmp_path / "out", lambda *_: None)
