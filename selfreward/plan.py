@@ -117,7 +117,8 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
     instructions = [_tokens(seed.instruction) for seed in ift] or [50]
     answer = min(config.responses.max_tokens, _typical([seed.messages[-1].content for seed in ift]))
     prompt = min(config.prompts.max_tokens, round(fmean(instructions)))
-    count, candidates = config.prompts.count, config.prompts.count * config.responses.n
+    count = min(config.prompts.count, len(ift)) if config.prompts.from_seeds else config.prompts.count
+    candidates = count * config.responses.n
     asked = _REQUESTS_A_PROMPT * count
     steps.check_prompt_file(config)
     if config.prompts.file is not None or config.prompts.from_seeds:

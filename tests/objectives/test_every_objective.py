@@ -1,5 +1,6 @@
 """What holds for every objective: its settings reach TRL, and what makes no sense is refused with the way out."""
 
+import copy
 from pathlib import Path
 from typing import Any, get_args
 
@@ -206,6 +207,12 @@ def test_text_for_trainers_that_tokenise_it_ends_where_the_turn_ends(chat: Chat)
     assert row["prompt"].endswith("<|im_start|>assistant\n")
     assert (row["chosen"], row["rejected"]) == ("Oak.<|im_end|>", "No.<|im_end|>")
     assert without_bos(chat).bos_token_id is None
+    bare = Chat(copy.deepcopy(chat.tokenizer), {})
+    bare.tokenizer.chat_template = (
+        "{% for m in messages %}{{ m['content'] }}{% if m['role'] == 'user' %}<|im_end|>{% endif %}{% endfor %}"
+    )
+    (row,) = plain_text(rows("dpo"), bare)
+    assert (row["prompt"], row["chosen"]) == ("Name a tree.<|im_end|>", "Oak."), "where no end of the turn is written"
     assert chat.tokenizer.bos_token_id is not None
 
 
