@@ -129,11 +129,9 @@ class RunConfig(Frozen):
             on_a_scale = not method.compares and method.usual_rubric is not None
             if problem := getattr(self, gates).problem(measured, on_a_scale, makes_pairs):
                 raise ValueError(f"{gates}.{problem}")
-        problem = self.pairs.problem(self.iterations)
         refs = self.prompts.from_seeds or self.prompts.file is not None
-        if problem := problem or misfit(
-            self.train, self.pairs, self.judge, references=refs, responses=self.responses.n
-        ):
+        problem = misfit(self.train, self.pairs, self.judge, references=refs, responses=self.responses.n)
+        if problem := problem or self.pairs.problem(self.iterations):
             raise ValueError(problem)
         for part in ("sft", "train"):
             optimiser: OptimiserConfig = getattr(self, part)

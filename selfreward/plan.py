@@ -64,7 +64,7 @@ def make_plan(config: RunConfig) -> Plan:
         SelfRewardError: something that would stop the run.
     """
     ift, eft = steps.read_seeds(config)
-    check_installed(config.train)
+    check_installed(config.train, config.lora)
     config.judge.fingerprints()
     where, model = root_model(config.model)
     adapter = adapter_bytes(model, config.lora)
@@ -107,7 +107,8 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
     instructions = [tokens(seed.instruction) for seed in ift] or [50]
     answer = min(config.responses.max_tokens, typical([seed.messages[-1].content for seed in ift]))
     prompt = min(config.prompts.max_tokens, round(fmean(instructions)))
-    count, candidates = config.prompts.count, config.prompts.count * config.responses.n
+    count = min(config.prompts.count, len(ift)) if config.prompts.from_seeds else config.prompts.count
+    candidates = count * config.responses.n
     asked = _REQUESTS_A_PROMPT * count
     steps.check_prompt_file(config)
     if config.prompts.file is not None or config.prompts.from_seeds:

@@ -135,6 +135,11 @@ def list_pairs(
         raise StoreError(f"{it.path}: iteration 0 is supervised fine-tuning and has no pairs; the first are in 1")
     if of == "judgments" and it.stage(PAIR_STAGES[of]) is None:
         raise StoreError(f"{it.path}: has no pairs of judgments; an iteration of a recipe with meta_judge makes them")
+    if it.stage("pairs") is None and it.stage("labelled") is not None:
+        raise StoreError(
+            f"{it.path}: its pair rule labels single responses and makes no pairs; `selfreward show` explains a "
+            "prompt, and `labelled` of the iteration has them in Python"
+        )
     expression, naturally_ascending = _PAIR_ORDER[sort]
     direction = "ASC" if (naturally_ascending if ascending is None else ascending) else "DESC"
     order = ", ".join(f"{part} {direction}" for part in expression.split(", "))

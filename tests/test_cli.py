@@ -454,7 +454,8 @@ def test_init_and_the_command_it_names(command: Command, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["run", "status", "ls", "show", "pairs", "diagnose", "verify", "fork", "doctor", "init"]
+    "name",
+    ["run", "status", "ls", "show", "pairs", "diagnose", "verify", "fork", "doctor", "init", "merge", "train-reward"],
 )
 def test_every_command_helps(command: Command, name: str) -> None:
     code, out, _ = command(name, "--help")

@@ -33,6 +33,12 @@ def test_every_recipe_can_be_planned(name: str) -> None:
     assert all(one.rows > 0 for one in plan.self_reward)
 
 
+def test_no_more_prompts_are_taken_from_seeds_than_there_are(tmp_path: Path) -> None:
+    plan = make_plan(demo(tmp_path, "prompts.from_seeds=true", "prompts.count=5000", "pairs=spin", "responses.n=1"))
+    seeds = stage(plan, "seeds_ift", sft=True).rows
+    assert stage(plan, "prompts").rows == stage(plan, "responses").rows == stage(plan, "pairs").rows == seeds
+
+
 def test_rows_tokens_and_steps(tmp_path: Path) -> None:
     plan = make_plan(
         demo(

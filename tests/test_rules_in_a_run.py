@@ -97,6 +97,8 @@ def test_single_responses_are_trained_on(command: Command, make_recipe: MakeReci
     assert code == 0, err
     assert "WANTED" in out
     assert "positives" in out
+    code, _, err = command("pairs", "tiny", "-i", "1")
+    assert (code, "makes no pairs" in err) == (1, True)
     before = (it.path / "manifest.json").read_bytes()
     assert command("run", str(recipe), *less)[0] == 0
     assert (it.path / "manifest.json").read_bytes() == before

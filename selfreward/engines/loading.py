@@ -14,7 +14,7 @@ from selfreward.records import Frozen, NotInKey
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
+    from transformers import BitsAndBytesConfig, PreTrainedModel
 
 
 NO_LIMIT = 1 << 30
@@ -120,8 +120,13 @@ def eos_ids(config: ModelConfig, chat: Chat) -> tuple[int, ...]:
     return tuple(sorted({token for token in (*named, chat.tokenizer.eos_token_id) if token is not None}))
 
 
-def load_weights(config: ModelConfig, dtype: str, device: torch.device | None = None) -> PreTrainedModel:
-    """The root model on the device, the accelerator if there is one; safetensors only."""
+def load_weights(
+    config: ModelConfig, dtype: str, device: torch.device | None = None, *, in_4bit: bool = False
+) -> PreTrainedModel:
+    """The root model on the device, the accelerator if there is one; safetensors only.
+
+    ``in_4bit`` rounds its linear layers to NF4 as they are loaded; they compute in ``dtype``.
+    """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
@@ -129,17 +134,33 @@ def load_weights(config: ModelConfig, dtype: str, device: torch.device | None = 
     disable_progress_bar()  # a bar for a second of loading would stand between the lines on progress
 
     ref: ModelRef = resolve_model(config.name, config.revision)
+    place = device or torch_device()
+    rounded = {"quantization_config": _nf4(dtype), "device_map": {"": place}} if in_4bit else {}
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             ref.path,
             dtype=dtype,
             use_safetensors=True,
             trust_remote_code=config.trust_remote_code,
+            **rounded,
         )
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{config.name}: its weights cannot be loaded: {error}") from error
-    model.to(device or torch_device())  # type: ignore[arg-type]
+    if not in_4bit:
+        model.to(place)  # type: ignore[arg-type]
     return model
+
+
+def _nf4(dtype: str) -> BitsAndBytesConfig:
+    """QLoRA's (Dettmers et al. 2023, arXiv 2305.14314, section 3)."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
 
 
 def load_merged(

@@ -1,4 +1,4 @@
-"""Whether the installed TRL has an objective; imports nothing of it."""
+"""Whether what training asks for is installed; imports none of it."""
 
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -6,13 +6,19 @@ from pathlib import Path
 
 from selfreward.errors import ConfigError
 from selfreward.objectives import ObjectiveConfig
+from selfreward.objectives.optimiser import LoraConfig
 
 _HAS_ALL = "1.16"
 """A version of TRL that has every objective: what is experimental there may go in any later one."""
 
 
-def check_installed(objective: ObjectiveConfig) -> None:
-    """Raises ConfigError where TRL lacks it, with the version that has it."""
+def check_installed(objective: ObjectiveConfig, lora: LoraConfig) -> None:
+    """Raises ConfigError where TRL lacks the objective, with the version that has it, or bitsandbytes is missing."""
+    if lora.load_in_4bit and find_spec("bitsandbytes") is None:
+        raise ConfigError(
+            "lora.load_in_4bit needs bitsandbytes, which is not installed: pip install 'selfreward[qlora]', or leave "
+            "it out"
+        )
     found = find_spec("trl")
     assert found is not None  # a requirement of the package
     inner = objective.module.split(".")[1:]

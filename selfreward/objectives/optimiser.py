@@ -38,6 +38,9 @@ class LoraConfig(Frozen):
     """Dropout on the adapter's input, in SFT; elsewhere with ``train.disable_dropout: false``."""
     target_modules: str | tuple[str, ...] = "all-linear"
     """Which layers get an adapter."""
+    load_in_4bit: bool = False
+    """Hold the root model in 4 bits while training (QLoRA: NF4, quantised twice, through bitsandbytes). Engines answer
+    with the full one, so the reference in training is M_t over rounded weights."""
 
 
 class OptimiserConfig(Frozen):

@@ -42,10 +42,11 @@ def plain_text(data: Dataset, chat: Chat) -> Dataset:
     def rendered(row: dict[str, Any]) -> dict[str, str]:
         question = [Message.model_validate(turn) for turn in row["prompt"]]
         sides = {side: [*question, *map(Message.model_validate, row[side])] for side in ("chosen", "rejected")}
-        whole = {side: _through_end_of_turn(chat.text(turns, open_turn=False), chat) for side, turns in sides.items()}
+        whole = {side: chat.text(turns, open_turn=False) for side, turns in sides.items()}
         opened = chat.text(question, open_turn=True)
         prompt = os.path.commonprefix([opened, *whole.values()])  # noqa: RUF071  # of texts, not of paths
-        return {"prompt": prompt, **{side: text.removeprefix(prompt) for side, text in whole.items()}}
+        answers = {side: text.removeprefix(prompt) for side, text in whole.items()}
+        return {"prompt": prompt, **{side: _through_end_of_turn(text, chat) for side, text in answers.items()}}
 
     return data.select_columns(["prompt", "chosen", "rejected"]).map(rendered, remove_columns=["prompt", *_SIDES[:2]])
 

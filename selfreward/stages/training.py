@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -159,7 +159,7 @@ def _load_policy(job: TrainingJob) -> Any:
     from peft import LoraConfig as PeftLoraConfig
     from peft import PeftModel, get_peft_model
 
-    weights: Any = load_weights(job.model, training_dtype())
+    weights: Any = load_weights(job.model, training_dtype(), in_4bit=job.lora.load_in_4bit)
     if job.adapter is not None:
         return PeftModel.from_pretrained(weights, job.adapter, is_trainable=True)
     modules = job.lora.target_modules
@@ -196,11 +196,16 @@ def _train(trainer: Trainer, job: TrainingJob) -> list[dict[str, float]]:
             f"--set {job.named('micro_batch_size')}={max(1, job.objective.micro_batch_size // 2)}"
         ) from error
     steps = [entry for entry in trainer.state.log_history if "loss" in entry]
-    if not steps or any(not math.isfinite(entry["loss"]) for entry in steps):
+    if not steps or not all(map(_is_finite, steps)):
         raise TrainingError(
-            f"the loss was not a number; try a lower {job.named('learning_rate')}. The parent model is untouched"
+            f"the loss or its gradient was not a number in step {len(steps)}; try a lower "
+            f"{job.named('learning_rate')}. The parent model is untouched"
         )
     return steps
+
+
+def _is_finite(logged: Mapping[str, float]) -> bool:
+    return all(math.isfinite(logged[name]) for name in ("loss", "grad_norm") if name in logged)
 
 
 def _settle_adapter_config(path: Path, model: str) -> None:
@@ -232,6 +237,11 @@ def _reporter(say: Callable[[dict[str, Any]], None]) -> Any:
     from transformers import TrainerCallback
 
     class Reporter(TrainerCallback):
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            # Nothing comes back from there, and hours of steps would follow.
+            if not _is_finite(logs):
+                control.should_training_stop = True
+
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             say({"step": state.global_step, "steps": state.max_steps})
 

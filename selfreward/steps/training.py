@@ -78,7 +78,8 @@ def _train(s: Session, it: IterationStore, what: _Training, parent: Policy) -> P
     settings = {
         "seed": s.config.seed,
         **what.key,
-        **({} if parent.adapter else {"lora": key_settings(s.config.lora)}),
+        # A parent's adapter has its shape; how the root model is held is free in every training.
+        "lora": {"load_in_4bit": s.config.lora.load_in_4bit} if parent.adapter else key_settings(s.config.lora),
     }
     inputs = {"parent": parent.digest, **model_inputs(s), **made_from(it, *what.sources)}
     return s.run_training(it, job, StageKey(VERSION, settings, inputs))

@@ -1,5 +1,6 @@
 """What holds for every objective: its settings reach TRL, and what makes no sense is refused with the way out."""
 
+import copy
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,7 +14,7 @@ from selfreward.objectives import ObjectiveConfig, installed
 from selfreward.objectives.fitting import misfit
 from selfreward.objectives.installed import check_installed
 from selfreward.objectives.kto import KTOConfig
-from selfreward.objectives.optimiser import OptimiserConfig
+from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
 from selfreward.pair_rules import PairRuleConfig
 
 READER: TypeAdapter[Any] = TypeAdapter(ObjectiveConfig)
@@ -134,7 +135,7 @@ def test_what_makes_no_sense_is_refused(settings: dict[str, Any], says: str) -> 
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_all_are_installed_here(kind: str) -> None:
-    check_installed(READER.validate_python(kind))
+    check_installed(READER.validate_python(kind), LoraConfig())
 
 
 def test_what_trl_has_not_is_refused_with_the_version_that_has_it(
@@ -144,9 +145,9 @@ def test_what_trl_has_not_is_refused_with_the_version_that_has_it(
         submodule_search_locations = (str(tmp_path),)
 
     monkeypatch.setattr(installed, "find_spec", lambda name: Spec())
-    check_installed(READER.validate_python("dpo"))
+    check_installed(READER.validate_python("dpo"), LoraConfig())
     with pytest.raises(ConfigError, match=r"train\.type=simpo: .* has no trl\.experimental\.cpo; TRL 1\.16 has it"):
-        check_installed(READER.validate_python("simpo"))
+        check_installed(READER.validate_python("simpo"), LoraConfig())
 
 
 @pytest.mark.parametrize(
@@ -175,6 +176,24 @@ def test_what_goes_together(train: Any, rule: Any, judge: Any, references: bool,
     assert (found is None) if says is None else (found is not None and says in found)
 
 
+@pytest.mark.parametrize(
+    ("rule", "method", "says"),
+    [
+        ("best_worst", "sampled", "compares a prompt's responses; it needs 2"),
+        ("rejected_from_initial", "sampled", None),
+        ("spin", "sampled", None),
+        ({"type": "positives", "min_score": 0.0}, "sampled", None),
+        ({"type": "positives", "min_score": 0.0}, "pairwise", "judge.method.type=pairwise compares responses"),
+    ],
+)
+def test_one_response_is_enough_where_nothing_is_compared(rule: Any, method: str, says: str | None) -> None:
+    chosen = RULES.validate_python(rule)
+    train = READER.validate_python("sft" if chosen.makes == "positives" else "dpo")
+    judge = JudgeConfig.model_validate({"method": {"type": method}})
+    found = misfit(train, chosen, judge, references=True, responses=1)
+    assert (found is None) if says is None else (found is not None and says in found)
+
+
 def test_kto_refuses_what_is_all_on_one_side(chat: Chat) -> None:
     wanted = rows("kto").filter(lambda row: row["label"])
     with pytest.raises(TrainingError, match=r"all 1 responses are on one side of pairs\.min_score"):
@@ -188,4 +207,16 @@ def test_text_for_trainers_that_tokenise_it_ends_where_the_turn_ends(chat: Chat)
     assert row["prompt"].endswith("<|im_start|>assistant\n")
     assert (row["chosen"], row["rejected"]) == ("Oak.<|im_end|>", "No.<|im_end|>")
     assert without_bos(chat).bos_token_id is None
+    bare = Chat(copy.deepcopy(chat.tokenizer), {})
+    bare.tokenizer.chat_template = (
+        "{% for m in messages %}{{ m['content'] }}{% if m['role'] == 'user' %}<|im_end|>{% endif %}{% endfor %}"
+    )
+    (row,) = plain_text(rows("dpo"), bare)
+    assert (row["prompt"], row["chosen"]) == ("Name a tree.<|im_end|>", "Oak."), "where no end of the turn is written"
     assert chat.tokenizer.bos_token_id is not None
+
+
+def test_4_bit_models_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"needs bitsandbytes.*selfreward\[qlora\]"):
+        check_installed(READER.validate_python("dpo"), LoraConfig(load_in_4bit=True))

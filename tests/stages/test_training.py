@@ -90,6 +90,27 @@ def test_settings_reach_trl(job: Callable[..., TrainingJob], tmp_path: Path) -> 
     assert len(strong.steps) == 1
 
 
+def test_a_root_model_in_4_bits_trains_an_adapter_for_the_full_one(
+    job: Callable[..., TrainingJob], tiny_model: Path, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    rounded = LoraConfig(r=2, alpha=4, load_in_4bit=True)
+    sft = job(SFTConfig(batch_size=2, epochs=4, learning_rate=2e-2), [_example(0)] * 2)
+    full = train(sft, tmp_path / "full", lambda *_: None)
+    result = train(sft.model_copy(update={"lora": rounded}), tmp_path / "sft", lambda *_: None)
+    assert result.steps[-1]["loss"] < result.steps[0]["loss"]
+    assert 1e-5 < abs(result.steps[0]["loss"] - full.steps[0]["loss"]) < 0.5, "it computes with rounded weights"
+    dpo = job(DPOConfig(batch_size=2, epochs=2, learning_rate=1e-2), [_pair(n, words=3) for n in range(2)])
+    on = dpo.model_copy(update={"lora": rounded, "adapter": str(tmp_path / "sft" / "adapter")})
+    result = train(on, tmp_path / "dpo", lambda *_: None)
+    assert result.steps[0]["loss"] == pytest.approx(0.6931, abs=1e-2)
+    assert result.steps[-1]["loss"] != result.steps[0]["loss"]
+    root = AutoModelForCausalLM.from_pretrained(tiny_model)
+    PeftModel.from_pretrained(root, str(tmp_path / "dpo" / "adapter"))
+
+
 def test_pairs_that_are_too_long_are_left_out_not_cut(job: Callable[..., TrainingJob], tmp_path: Path) -> None:
     pairs = [_pair(0, words=2), _pair(1, words=2), _pair(2, words=60)]
     result = train(job(DPOConfig(max_length=80, batch_size=2), pairs), tmp_path / "out", lambda *_: None)
@@ -100,8 +121,11 @@ def test_pairs_that_are_too_long_are_left_out_not_cut(job: Callable[..., Trainin
 
 def test_a_loss_that_is_not_a_number_stops(job: Callable[..., TrainingJob], tmp_path: Path) -> None:
     objective = SFTConfig(learning_rate=1e30, max_grad_norm=1e30, epochs=4, batch_size=1)
-    with pytest.raises(TrainingError, match=r"not a number.*sft\.learning_rate"):
-        train(job(objective, [_example(n) for n in range(4)]), tmp_path / "out", lambda *_: None)
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(TrainingError, match=r"not a number in step \d+; try a lower sft\.learning_rate"):
+        train(job(objective, [_example(n) for n in range(4)]), tmp_path / "out", lambda *s: seen.append(s))
+    assert 0 < len(seen) < 16, "it stops where it goes wrong"
+    assert not (tmp_path / "out" / "adapter").exists()
 
 
 @pytest.mark.parametrize(
