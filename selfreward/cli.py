@@ -157,12 +157,12 @@ def pairs(
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """The preference pairs of an iteration."""
-    from selfreward.query import list_pairs
+    from selfreward.query import page_of_pairs
     from selfreward.storage.run import RunStore
     from selfreward.terminal import render, report
 
     store = RunStore(find_run(run, runs_dir))
-    rows = list_pairs(store, iteration, _pair_sort(sort), ascending, limit)
+    rows = page_of_pairs(store, iteration, sort=_pair_sort(sort), ascending=ascending, limit=limit).rows
     if as_json:
         print(render.json_text(rows))
     else:

@@ -11,7 +11,8 @@ from selfreward.errors import StoreError
 from selfreward.judges.injection import reasons
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.scored import Beside, all_usable, usable_responses
-from selfreward.query import Found, Kind, fetch, find_item, select
+from selfreward.query.database import select
+from selfreward.query.items import Found, Kind, fetch, find_item
 from selfreward.records import (
     EFTSeed,
     Example,

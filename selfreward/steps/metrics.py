@@ -11,6 +11,7 @@ from selfreward.diagnosis.judge import agreement
 from selfreward.diagnosis.likelihood import training_figures
 from selfreward.errors import SelfRewardError, StoreError
 from selfreward.judges.sampled import SampledConfig
+from selfreward.readings.scale import Scale
 from selfreward.records import Judgment, PreferencePair, Prompt, Record, Response
 from selfreward.storage.iteration import IterationStore, check_file
 from selfreward.storage.run import RunStore
@@ -28,19 +29,20 @@ def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
     """What metrics.json holds, computed from what is stored so far; a stage that was not begun gives nothing."""
     found: dict[str, Any] = {"iteration": it.manifest.iteration}
     if it.stage("prompts") is not None:
+        scale = judged_scale(it)
         found |= record_figures(
             _records(it, "prompts", Prompt),
             _records(it, "responses", Response),
             _records(it, "judgments", Judgment),
             _records(it, "pairs", PreferencePair),
-            _highest_score(it),
+            None if scale is None else scale.max,
         )
     found |= _judge_figures(run, it)
     compared = it.stage(COMPARISON)
     if compared is not None:
         found["comparison"] = compared.summary
     if it.manifest.iteration:
-        found |= training_figures(_training_log(it))
+        found |= training_figures(training_log(it))
     found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
     found["seconds"] = {name: stage.seconds for name, stage in it.manifest.stages.items()}
     training = it.stage("adapter")
@@ -51,30 +53,37 @@ def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
 
 def current_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
     """The same, read from metrics.json where it has today's figures, and else computed."""
-    entry = it.stage("metrics")
-    if entry is None or not entry.finished or entry.version != VERSION:
+    if not has_metrics(it):
         return iteration_metrics(run, it)
-    for file in entry.files:
+    for file in it.manifest.stages["metrics"].files:
         check_file(it.path, file)
     found: dict[str, Any] = json.loads((it.path / _FILE).read_text(encoding="utf-8"))
     return found
+
+
+def has_metrics(it: IterationStore) -> bool:
+    """Whether its metrics.json has today's figures."""
+    entry = it.stage("metrics")
+    return entry is not None and entry.finished and entry.version == VERSION
 
 
 def _records(it: IterationStore, stage: str, record: type[R]) -> Iterable[R]:
     return it.stored(stage, record).records() if it.stage(stage) is not None else ()
 
 
-def _highest_score(it: IterationStore) -> float | None:
-    """Of the judge's scale; None where the rubric is not any more what the iteration was judged by."""
+def judged_scale(it: IterationStore) -> Scale | None:
+    """The judge's scale.
+
+    None where scores are strengths without ends, or the rubric is not any more what the iteration was judged by.
+    """
     settings = it.manifest.config.get("judge") or {}
     try:
         rubric = load_rubric(settings.get("rubric") or SampledConfig.usual_rubric)
     except SelfRewardError:
         return None
-    if len(rubric.response_inputs) > 1:  # what is compared has a strength, which has no upper end
+    if len(rubric.response_inputs) > 1 or rubric.hash != it.manifest.templates.get("judge.rubric"):
         return None
-    same = rubric.hash == it.manifest.templates.get("judge.rubric")
-    return rubric.front.scale.max if same else None
+    return rubric.front.scale
 
 
 def _judge_figures(run: RunStore, it: IterationStore) -> dict[str, Any]:
@@ -100,7 +109,7 @@ def _verdicts(it: IterationStore) -> Iterator[Judgment]:
     return it.stored(HELDOUT_JUDGMENTS, Judgment).records()
 
 
-def _training_log(it: IterationStore) -> Iterator[dict[str, Any]]:
+def training_log(it: IterationStore) -> list[dict[str, Any]]:
     """The steps that training logged, where it is finished.
 
     Raises:
@@ -108,6 +117,7 @@ def _training_log(it: IterationStore) -> Iterator[dict[str, Any]]:
     """
     entry = it.stage("adapter")
     logs = [file for file in entry.files if file.path == _LOG] if entry is not None and entry.finished else []
+    steps = []
     for file in logs:
         check_file(it.path, file)
         for number, line in enumerate((it.path / _LOG).read_text(encoding="utf-8").splitlines(), 1):
@@ -115,5 +125,5 @@ def _training_log(it: IterationStore) -> Iterator[dict[str, Any]]:
                 step = json.loads(line)
             except ValueError as error:
                 raise StoreError(f"{it.path / _LOG}:{number}: not JSON: {error}") from error
-            if isinstance(step, dict):
-                yield step
+            steps += [step] if isinstance(step, dict) else []
+    return steps

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from selfreward.errors import StoreError
 from selfreward.storage.durable import TEMPORARY, file_hash
-from selfreward.storage.events import damaged_lines
 from selfreward.storage.iteration import MANIFEST, IterationStore
+from selfreward.storage.lines import damaged_lines
 from selfreward.storage.run import CONFIG, ENGINE, EVENTS, LOCK, RUN, RunStore, yaml_seal_holds
 
 

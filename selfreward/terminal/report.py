@@ -8,7 +8,8 @@ from shutil import which
 
 from selfreward.config import RunConfig
 from selfreward.diagnose import Diagnosis, diagnose
-from selfreward.query import iteration_table, list_pairs
+from selfreward.query.iterations import iteration_table
+from selfreward.query.pairs import page_of_pairs
 from selfreward.records import Frozen
 from selfreward.storage.catalogue import RUNS_DIR
 from selfreward.storage.iteration import MANIFEST
@@ -56,7 +57,7 @@ def where_and_what_next(config: RunConfig, run: RunStore, default_runs_dir: Path
     yield "next:"
     command = _command()
     if with_pairs:
-        (best,) = list_pairs(run, with_pairs[-1], limit=1)
+        (best,) = page_of_pairs(run, with_pairs[-1], limit=1).rows
         yield f"  {command} pairs {name} -i {with_pairs[-1]}"
         yield f"  {command} show {name} {best.id}"
         yield f"  {command} diagnose {name}"
