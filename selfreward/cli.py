@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from selfreward.commands import evaluate, rubrics, seeds
+from selfreward.commands import evaluate, html_report, rubrics, seeds, view
 from selfreward.commands.options import RUNS, AsJson, Overrides, RunName, RunsDir, find_run, say
 from selfreward.errors import SelfRewardError
 
@@ -29,6 +29,8 @@ app = typer.Typer(
 app.add_typer(seeds.app, name="seeds")
 app.add_typer(rubrics.app, name="rubrics")
 app.add_typer(evaluate.app, name="eval")
+app.command()(view.view)
+app.command("report")(html_report.html_report)
 
 
 @app.command()

@@ -35,3 +35,7 @@ class StageError(SelfRewardError):
 
 class TrainingError(SelfRewardError):
     """A training step that did not give a model."""
+
+
+class ViewerError(SelfRewardError):
+    """The web page cannot be served, or was asked for something that it does not have."""
