@@ -43,6 +43,8 @@ def _decide(run: RunStore, pair: str, form: dict[str, str]) -> None:
             overriding.exclude(run, pair, reason)
         case "swap":
             overriding.swap(run, pair, reason)
+        case "score" if not response:
+            raise HTTPException(400, "Choose the candidate that the score is of.")
         case "score":
             overriding.set_score(run, response, _score(form.get("score", "")), reason)
         case "withdraw":

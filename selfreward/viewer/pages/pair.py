@@ -1,40 +1,54 @@
 """One pair: what was asked, all candidates, every judgment, and what a person decided about it."""
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from selfreward.diagnosis.pair_flags import MEANS
-from selfreward.overriding import override_state
+from selfreward.query.pair import PairView, pair_view
 from selfreward.query.pairs import neighbours
+from selfreward.steps.metrics import judged_scale
+from selfreward.storage.overrides import Override, Sides
 from selfreward.viewer.listing import listing_of
-from selfreward.viewer.rendering import page
+from selfreward.viewer.rendering import number, page
 from selfreward.viewer.site import iteration_of, run_of, site_of
 from selfreward.viewer.word_difference import word_difference
-from selfreward.walk import PromptWalk, walk
 
 
 def show(request: Request) -> Response:
     """The page of a pair, at its place in the list that the address describes."""
     run = run_of(request)
-    t = iteration_of(request, run).manifest.iteration
+    it = iteration_of(request, run)
+    t, pair_id = it.manifest.iteration, request.path_params["pair"]
     asked = listing_of(request.query_params)
-    pair_id = request.path_params["pair"]
-    found = walk(run, pair_id)
-    if not isinstance(found, PromptWalk) or found.pair is None or found.pair.id != pair_id:
-        raise HTTPException(404, f"{pair_id}: no such pair in iteration {t}")
-    pair = found.pair
+    view = pair_view(run, t, pair_id)
+    scale = judged_scale(it)
     context = {
         "run": run.path.name,
         "t": t,
         "asked": asked,
-        "found": found,
-        "pair": pair,
-        "candidates": sorted(found.candidates, key=lambda c: (c.score is None, -(c.score or 0.0), c.response.index)),
-        "difference": word_difference(pair.chosen[-1].content, pair.rejected[-1].content),
+        "view": view,
+        "row": view.row,
+        "scores": scale.scores if scale is not None else (),
+        "difference": word_difference(view.row.chosen, view.row.rejected),
         "beside": neighbours(run, t, pair_id, asked.where, asked.sort, asked.ascending),
-        "overrides": override_state(run, t),
+        "decisions": [(override, _in_words(override, view)) for override in view.overrides],
         "means": MEANS,
         "csrf": site_of(request).access.csrf,
     }
     return page("pair.html", context)
+
+
+def _in_words(override: Override, view: PairView) -> str:
+    """What was decided."""
+    match override.action:
+        case "exclude":
+            return "The pair is left out."
+        case "swap":
+            return "Chosen and rejected are swapped."
+        case "withdraw":
+            return "Taken back."
+        case "score":
+            ranks = {one.response.id: rank for rank, one in enumerate(view.ranked, 1)}
+            was = "no score" if isinstance(override.old, Sides) else number(override.old)
+            new = number(override.new) if isinstance(override.new, float) else "no score"
+            return f"Candidate {ranks.get(override.response_id or '', '?')}: score {new} instead of {was}."
