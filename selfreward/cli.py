@@ -226,8 +226,14 @@ def verify(run: RunName, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> N
 @app.command()
 def fork(
     run: RunName,
-    at: Annotated[int, typer.Option(min=0, help="The last iteration that both runs share.")],
     name: Annotated[str, typer.Option(help="Name of the new run.")],
+    at: Annotated[int | None, typer.Option(min=0, help="The last iteration that both runs share.")] = None,
+    from_pairs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="T", help="Instead of --at: share all up to the judgments of iteration T, and pair anew."
+        ),
+    ] = None,
     set_: Overrides = None,
     runs_dir: RunsDir = RUNS,
 ) -> None:
@@ -236,10 +242,14 @@ def fork(
     from selfreward.storage import fork as forking
     from selfreward.storage.run import RunStore
 
+    if (at is None) == (from_pairs is None):
+        raise typer.BadParameter("give --at T, the last iteration to share, or --from-pairs T, but not both")
     parent = RunStore(find_run(run, runs_dir))
-    config = forking.fork_config(parent, at, parse_overrides(set_ or ()), name)
-    made = forking.fork(parent, at, config)
-    say(f"{made.path}: shares iterations 0 to {at} of {parent.path}; go on with:")
+    last = at if at is not None else (from_pairs or 1) - 1
+    config = forking.fork_config(parent, last, parse_overrides(set_ or ()), name)
+    made = forking.fork(parent, last, config, judged=from_pairs is not None)
+    more = f" and the judgments of iteration {from_pairs}" if from_pairs is not None else ""
+    say(f"{made.path}: shares iterations 0 to {last}{more} of {parent.path}; go on with:")
     say(f"  selfreward run {made.path} -n {config.iterations}")
 
 

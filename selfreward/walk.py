@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Literal, TypeVar
 
@@ -10,8 +11,10 @@ from pydantic import TypeAdapter
 from selfreward.errors import StoreError
 from selfreward.judges.injection import reasons
 from selfreward.pair_rules import PairRuleConfig
+from selfreward.pair_rules.corrections import NO_CORRECTIONS, Corrections
 from selfreward.pair_rules.scored import Beside, all_usable, usable_responses
-from selfreward.query.database import select
+from selfreward.query.database import LOCK, ask, select
+from selfreward.query.index import Index, files_of
 from selfreward.query.items import Found, Kind, fetch, find_item
 from selfreward.records import (
     EFTSeed,
@@ -26,6 +29,7 @@ from selfreward.records import (
     derive_seed,
 )
 from selfreward.storage.iteration import IterationStore
+from selfreward.storage.overrides import Override, corrections, read_overrides, used
 from selfreward.storage.run import RunStore
 
 R = TypeVar("R", bound=Record)
@@ -50,6 +54,8 @@ class Candidate(Frozen):
     """Mean by the model before, where the pair rule asked for it."""
     judgments: tuple[Judgment, ...]
     role: Literal["chosen", "rejected"] | None
+    given: float | None = None
+    """The score that a person gave it, where one did: pairs built from now on go by it."""
     unusable: str | None
     """Why it can be in no pair: truncated, empty, special_tokens or unjudged."""
     injection: tuple[str, ...] = ()
@@ -63,7 +69,7 @@ class Decision(Frozen):
     """The rule's settings at the time; empty before pairs are built."""
     outcome: Literal["pair", "no_pair", "open"]
     reason: str | None = None
-    """Why there is no pair: a reason of the rule, special_tokens or below_top."""
+    """Why there is no pair: a reason of the rule, special_tokens, below_top or excluded."""
     difference: float | None = None
     """Between the best and the worst usable score."""
 
@@ -106,7 +112,7 @@ def walk(run: RunStore, item: str) -> PromptWalk | SeedWalk:
     if found.kind == "seed":
         return _seed_walk(run, found)
     it = run.iteration(found.iteration)
-    return _prompt_walk(run, it, found, _prompt_id(it, found))
+    return prompt_walk(run, it, found, _prompt_id(it, found))
 
 
 def _prompt_id(it: IterationStore, found: Found) -> str:
@@ -121,8 +127,9 @@ def _prompt_id(it: IterationStore, found: Found) -> str:
     return row.prompt_id
 
 
-def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str) -> PromptWalk:
-    (prompt,) = fetch(it.stored("prompts", Prompt), "id = $id", id=prompt_id)
+def prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str) -> PromptWalk:
+    """The way of an item of a prompt; only the files that hold something of the prompt are read."""
+    (prompt,) = fetch(it.stored("prompts", Prompt), "id = $id", files_of(it, "prompts", prompt_id), id=prompt_id)
     responses = _of_prompt(it, "responses", Response, prompt_id)
     judgments = _of_prompt(it, "judgments", Judgment, prompt_id)
     beside = Beside(
@@ -134,24 +141,37 @@ def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str
     pairs = _of_prompt(it, "pairs", PreferencePair, prompt_id)
     pair = min(pairs, key=lambda p: (p.id != found.id, -p.margin), default=None)
     rule = _pair_rule(it)
+    overrides = read_overrides(run.path, it.manifest.iteration)
+    given, applied = corrections(overrides).scores, _applied(it, overrides)
     return PromptWalk(
         item=found.id,
         kind=found.kind,
         iteration=found.iteration,
         prompt=prompt,
-        few_shot=tuple(_shot(run, it.manifest.iteration, id) for id in prompt.few_shot_ids),
+        few_shot=_shots(run, it.manifest.iteration, prompt.few_shot_ids),
         candidates=tuple(
-            _candidate(response, verdicts, beside, pair, rule) for response in (*responses, *beside.initial)
+            _candidate(response, verdicts, beside, pair, rule, applied).model_copy(
+                update={"given": given.get(response.id)}
+            )
+            for response in (*responses, *beside.initial)
         ),
-        decision=_decision(it, responses, judgments, beside, pair, rule),
+        decision=_decision(it, responses, judgments, beside, pair, rule, applied),
         pair=pair,
         further_pairs=tuple(p.id for p in pairs if p is not pair),
     )
 
 
+def _applied(it: IterationStore, overrides: Sequence[Override]) -> Corrections:
+    """What people had decided when the pairs were built."""
+    entry = it.stage("pairs")
+    return NO_CORRECTIONS if entry is None else corrections(used(overrides, entry.inputs.get("overrides")))
+
+
 def _of_prompt(it: IterationStore, stage: str, record: type[R], prompt_id: str) -> list[R]:
     """A prompt's records of a stage, none where the iteration has no such stage."""
-    return fetch(it.stored(stage, record), "prompt_id = $id", id=prompt_id) if it.stage(stage) else []
+    if not it.stage(stage):
+        return []
+    return fetch(it.stored(stage, record), "prompt_id = $id", files_of(it, stage, prompt_id), id=prompt_id)
 
 
 def _pair_rule(it: IterationStore) -> PairRuleConfig | None:
@@ -165,9 +185,10 @@ def _candidate(
     beside: Beside,
     pair: PreferencePair | None,
     rule: PairRuleConfig | None,
+    applied: Corrections,
 ) -> Candidate:
     own = [j for j in judgments if response.id in j.response_ids]
-    unusable = usable_responses([response], own, rule.min_readable)[1] if rule else {}
+    unusable = usable_responses([response], own, rule.min_readable, applied.scores)[1] if rule else {}
     role: dict[str, Literal["chosen", "rejected"]] = (
         {pair.chosen_id: "chosen", pair.rejected_id: "rejected"} if pair else {}
     )
@@ -194,6 +215,7 @@ def _decision(
     beside: Beside,
     pair: PreferencePair | None,
     rule: PairRuleConfig | None,
+    applied: Corrections,
 ) -> Decision:
     entry = it.stage("pairs")
     if entry is None or rule is None:
@@ -203,12 +225,14 @@ def _decision(
         return Decision(rule=settings, outcome="pair", difference=pair.margin)
     if not entry.finished:
         return Decision(rule=settings, outcome="open")
-    usable, _ = all_usable(responses, judgments, beside, rule.min_readable)
+    usable, _ = all_usable(responses, judgments, beside, rule.min_readable, applied.scores)
     scores = [s.score for s in usable]
     found = rule.choose(usable, derive_seed(entry.settings.get("seed", 0), it.manifest.iteration, "pairs"))
     difference = max(scores) - min(scores) if scores else None
     if isinstance(found, str):
         reason = found
+    elif not any(applied.sides(*sides) for sides in found):
+        reason = "excluded"
     else:
         chosen, rejected = found[0]
         reason = _why_not_kept(it, rule, chosen.score - rejected.score)
@@ -225,16 +249,21 @@ def _why_not_kept(it: IterationStore, rule: PairRuleConfig, margin: float) -> st
     return "special_tokens"
 
 
-def _shot(run: RunStore, t: int, shot_id: str) -> Shot:
-    """A seed, or a prompt of this iteration or an earlier one."""
-    first = run.iteration(0)
-    if first.stage("seeds_ift") is not None:
-        for seed in fetch(first.stored("seeds_ift", IFTSeed), "id = $id", id=shot_id):
-            return Shot(id=shot_id, kind="seed", iteration=0, text=seed.instruction)
+def _shots(run: RunStore, t: int, ids: Sequence[str]) -> tuple[Shot, ...]:
+    """Seeds, and prompts of this iteration or an earlier one, in the order in which they were shown."""
+    first, found = run.iteration(0), dict[str, Shot]()
+    if ids and first.stage("seeds_ift") is not None:
+        for seed in fetch(first.stored("seeds_ift", IFTSeed), "list_contains($ids, id)", ids=list(ids)):
+            found[seed.id] = Shot(id=seed.id, kind="seed", iteration=0, text=seed.instruction)
     for u in range(t, 0, -1):
-        for prompt in fetch(run.iteration(u).stored("prompts", Prompt), "id = $id", id=shot_id):
-            return Shot(id=shot_id, kind="prompt", iteration=u, text=prompt.text)
-    raise StoreError(f"{run.path}: {shot_id} is named by a prompt and is nowhere; run `selfreward verify`")
+        if missing := [one for one in ids if one not in found]:
+            with LOCK:
+                table = Index(run.iteration(u)).stage("prompts")
+                rows = ask(f"SELECT id, text FROM {table} WHERE list_contains($ids, id)", ids=missing)
+            found |= {row["id"]: Shot(kind="prompt", iteration=u, **row) for row in rows}
+    if lost := [one for one in ids if one not in found]:
+        raise StoreError(f"{run.path}: {lost[0]} is named by a prompt and is nowhere; run `selfreward verify`")
+    return tuple(found[one] for one in ids)
 
 
 def _seed_walk(run: RunStore, found: Found) -> SeedWalk:

@@ -1,7 +1,7 @@
 """What a person decided about an iteration's pairs, as far as building them needs to know."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from selfreward.pair_rules.scored import Scored
 
@@ -18,13 +18,12 @@ class Corrections:
     excluded: frozenset[Two] = frozenset()
     chosen: Mapping[Two, str] = field(default_factory=dict)
 
-    def scored(self, usable: Sequence[Scored]) -> list[Scored]:
-        """The responses with the scores that persons gave."""
-        return [replace(one, score=self.scores.get(one.response.id, one.score)) for one in usable]
-
     def sides(self, chosen: Scored, rejected: Scored) -> tuple[Scored, Scored] | None:
         """The pair as a person wants it; None where it is left out."""
         two = frozenset({chosen.response.id, rejected.response.id})
         if two in self.excluded:
             return None
         return (rejected, chosen) if self.chosen.get(two) == rejected.response.id else (chosen, rejected)
+
+
+NO_CORRECTIONS = Corrections()

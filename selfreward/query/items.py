@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from selfreward.errors import StoreError
@@ -70,9 +72,8 @@ def find_item(run: RunStore, item: str) -> Found:
     raise StoreError(f"{item}: no such item in {run.path}; {hint}")
 
 
-def fetch(stored: Stored[R], where: str, **parameters: Any) -> list[R]:
-    """The records of a stage for which a condition (a constant of the code) holds, in order."""
-    rows = select(
-        f"SELECT * FROM read_parquet($files, union_by_name = true) WHERE {where}", stored.paths(), **parameters
-    )
+def fetch(stored: Stored[R], where: str, files: Sequence[Path] | None = None, **parameters: Any) -> list[R]:
+    """The records of a stage for which a condition (a constant of the code) holds, in order; of some files only."""
+    sql = f"SELECT * FROM read_parquet($files, union_by_name = true) WHERE {where}"
+    rows = select(sql, stored.paths() if files is None else files, **parameters)
     return [stored.record.model_validate(row) for row in rows]

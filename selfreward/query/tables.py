@@ -56,6 +56,7 @@ STAGES: Mapping[str, Table] = {
     "initial_responses": _RESPONSES,
     "judgments": _VERDICTS,
     "initial_judgments": _VERDICTS,
+    "previous_judgments": _VERDICTS,
     "pairs": _PAIRS,
 }
 """By the name of the stage."""

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from selfreward.engines.chat import Chat
 from selfreward.pair_rules import PairRuleConfig
+from selfreward.pair_rules.corrections import NO_CORRECTIONS, Corrections
 from selfreward.pair_rules.scored import Beside, Scored, all_usable
 from selfreward.pair_rules.settings import Choice
 from selfreward.records import Judgment, Message, PreferencePair, Prompt, Response, content_id
@@ -33,21 +34,25 @@ def build_pairs(
     reasoning_tags: tuple[str, str],
     seed: int = 0,
     kept: Collection[str] | None = None,
+    corrections: Corrections = NO_CORRECTIONS,
 ) -> Shard[PreferencePair]:
     """Pairs in the prompts' order; why there is none is counted, as ``drop.<reason>``, once a prompt.
 
     Responses that can be in no pair are counted as ``unusable.<reason>``, once a response. ``kept`` are the ids of the
-    prompts that a rule keeps which looks at the whole iteration; the others are dropped as ``below_top``.
+    prompts that a rule keeps which looks at the whole iteration; the others are dropped as ``below_top``. What a person
+    decided is counted as ``override.<what>``, once a response or pair.
     """
     counts: Counter[str] = Counter()
     chosen_and_rejected: list[tuple[Prompt, Scored, Scored]] = []
-    for prompt, found in _choices(part, config, chat, seed, counts):
+    for prompt, found in _choices(part, config, chat, seed, counts, corrections):
         if isinstance(found, str):
             counts[f"drop.{found}"] += 1
         elif kept is not None and prompt.id not in kept:
             counts["drop.below_top"] += 1
         else:
-            chosen_and_rejected += [(prompt, *sides) for sides in found]
+            corrected = [corrections.sides(*sides) for sides in found]
+            counts.update(_decided(found, corrected))
+            chosen_and_rejected += [(prompt, *sides) for sides in corrected if sides is not None]
     pairs = _pairs(chosen_and_rejected, config, chat, reasoning_tags)
     counts["retokenised"] = sum(pair.retokenised for pair in pairs)
     return Shard(pairs, len(part.prompts), counts)
@@ -58,9 +63,10 @@ def widest_margins(
     config: PairRuleConfig,
     chat: Chat,
     seed: int = 0,
+    corrections: Corrections = NO_CORRECTIONS,
 ) -> dict[str, float]:
     """Of each prompt that gives pairs the widest margin, by the prompt's id: what a rule's ``keep`` looks at."""
-    choices = _choices(part, config, chat, seed, Counter())
+    choices = _choices(part, config, chat, seed, Counter(), corrections)
     return {prompt.id: found[0][0].score - found[0][1].score for prompt, found in choices if not isinstance(found, str)}
 
 
@@ -70,8 +76,9 @@ def _choices(
     chat: Chat,
     seed: int,
     counts: Counter[str],
+    corrections: Corrections,
 ) -> Iterator[tuple[Prompt, Choice]]:
-    """What the rule makes of each prompt; unusable responses are added to the counts."""
+    """What the rule makes of each prompt; unusable responses and scores of persons are added to the counts."""
     own, verdicts = _by_prompt(part.responses), _by_prompt(part.judgments)
     initial, initial_verdicts = _by_prompt(part.beside.initial), _by_prompt(part.beside.initial_judgments)
     previous = _by_prompt(part.beside.previous_judgments)
@@ -79,9 +86,18 @@ def _choices(
     for prompt, is_special in zip(part.prompts, special, strict=True):
         one = prompt.id
         more = Beside(initial[one], initial_verdicts[one], previous[one])
-        usable, unusable = all_usable(own[one], verdicts[one], more, config.min_readable)
+        usable, unusable = all_usable(own[one], verdicts[one], more, config.min_readable, corrections.scores)
+        counts.update(+Counter({"override.scored": sum(side.response.id in corrections.scores for side in usable)}))
         counts.update({f"unusable.{reason}": n for reason, n in unusable.items()})
         yield prompt, "special_tokens" if is_special else config.choose(usable, seed)
+
+
+def _decided(found: Sequence[tuple[Scored, Scored]], corrected: Sequence[tuple[Scored, Scored] | None]) -> Counter[str]:
+    """What a person's decisions did to one prompt's pairs."""
+    swapped = sum(new is not None and new != old for new, old in zip(corrected, found, strict=True))
+    excluded = corrected.count(None)
+    done = {"override.excluded": excluded, "override.swapped": swapped, "drop.excluded": excluded == len(found)}
+    return +Counter(done)
 
 
 def _by_prompt(records: Sequence[OfPrompt]) -> defaultdict[str, list[OfPrompt]]:

@@ -14,6 +14,7 @@ from selfreward.steps.data import judgments_by, responses_by
 from selfreward.steps.keys import made_from, model_inputs
 from selfreward.storage.grouping import Grouped
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
+from selfreward.storage.overrides import Override, corrections, digest, read_overrides, used
 
 OfPrompt = TypeVar("OfPrompt", Response, Judgment)
 INITIAL, INITIAL_JUDGMENTS, PREVIOUS_JUDGMENTS = "initial_responses", "initial_judgments", "previous_judgments"
@@ -73,6 +74,8 @@ def build_pairs(
     """Chosen and rejected by the recipe's rule, where there is a difference worth learning."""
     tags, t = s.config.model.reasoning_tags, it.manifest.iteration
     rule = s.config.pairs.at(t)
+    overrides = _overrides(s, it)
+    corrected = corrections(overrides)
     seed = derive_seed(s.config.seed, t, "pairs")
 
     def work(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
@@ -82,10 +85,10 @@ def build_pairs(
 
         kept = None
         if rule.looks_at_all:
-            margins = [pairing.widest_margins(part, rule, s.chat, seed) for part in parts(0)]
+            margins = [pairing.widest_margins(part, rule, s.chat, seed, corrected) for part in parts(0)]
             kept = rule.keep({prompt: margin for found in margins for prompt, margin in found.items()})
         for part in parts(stored.entry.inputs_done):
-            yield pairing.build_pairs(part, rule, s.chat, tags, seed, kept)
+            yield pairing.build_pairs(part, rule, s.chat, tags, seed, kept, corrected)
 
     settings: dict[str, Any] = {"pairs": key_settings(rule), "model": {"reasoning_tags": list(tags)}}
     return s.run_stage(
@@ -96,12 +99,36 @@ def build_pairs(
             StageKey(
                 version=pairing.VERSION,
                 settings={**settings, "seed": s.config.seed} if rule.seeded else settings,
-                inputs={**model_inputs(s), **made_from(it, "prompts", "responses", "judgments", *asked.stages)},
+                inputs={
+                    **model_inputs(s),
+                    **made_from(it, "prompts", "responses", "judgments", *asked.stages),
+                    **({"overrides": decided} if (decided := digest(overrides)) is not None else {}),
+                },
             ),
             total=prompts.entry.rows,
         ),
         work,
     )
+
+
+def _overrides(s: Session, it: IterationStore) -> list[Override]:
+    """What people decided about the iteration, as its pairs are to be built with it.
+
+    Decisions stop no run: finished pairs stay as they are, since a model may have been trained on them, and pairs that
+    were begun before the last decision are built anew, which takes moments.
+    """
+    entry, overrides = it.stage("pairs"), read_overrides(s.store.path, it.manifest.iteration)
+    if entry is None or digest(overrides) == entry.inputs.get("overrides"):
+        return overrides
+    if not entry.finished:
+        it.forget("pairs")
+        return overrides
+    known = used(overrides, entry.inputs.get("overrides"))
+    s.reporter.say(
+        f"{it.label} pairs: decisions that came after they were built: {len(overrides) - len(known)}; to use them, "
+        f"`selfreward fork {s.store.path} --from-pairs {it.manifest.iteration} --name NEW`"
+    )
+    return known
 
 
 class _Sources:

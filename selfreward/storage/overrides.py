@@ -97,12 +97,17 @@ def digest(overrides: Sequence[Override]) -> str | None:
     return value_hash(sorted(effects, key=json.dumps)) if effects else None
 
 
-def pending(overrides: Sequence[Override], used: str | None) -> list[Override]:
-    """Those that came after the ones that pairs were built with, which have this digest."""
-    if digest(overrides) == used:
+def pending(overrides: Sequence[Override], by: str | None) -> list[Override]:
+    """Those that came after the ones that pairs were built with, which have the digest ``by``."""
+    if digest(overrides) == by:
         return []
-    known = [n for n in range(len(overrides) + 1) if digest(overrides[:n]) == used]
+    known = [n for n in range(len(overrides) + 1) if digest(overrides[:n]) == by]
     return list(overrides[known[-1] if known else 0 :])
+
+
+def used(overrides: Sequence[Override], by: str | None) -> list[Override]:
+    """Those that pairs with this digest of overrides were built with."""
+    return list(overrides[: len(overrides) - len(pending(overrides, by))])
 
 
 def corrections(overrides: Sequence[Override]) -> Corrections:

@@ -28,6 +28,7 @@ _NO_PAIR = {
     "no_earlier_ranking": "the model before could not be read on two of the responses, or ranks none above another",
     "inconsistent": "the model before ranks the responses otherwise: Kendall's tau is below min_tau {min_tau:g}",
     "special_tokens": "the prompt spells a special token, and such text is never trained on",
+    "excluded": "a person left it out",
     "below_top": "best and worst differ by {difference:.3f}, not among the widest {fraction:.0%} of the iteration",
 }
 _RULES = {
@@ -80,6 +81,8 @@ def _prompt(found: PromptWalk) -> Iterator[RenderableType]:
 def _candidate(candidate: Candidate, found: PromptWalk) -> Iterator[RenderableType]:
     response = candidate.response
     score = "no readable verdict" if candidate.score is None else f"mean score {candidate.score:.3f}"
+    if candidate.given is not None:
+        score += f" (a person gives {candidate.given:g})"
     if candidate.before is not None:
         score += f" (by the model before {candidate.before:.3f})"
     ended = "cut off" if response.finish_reason == "length" else "ended by itself"
@@ -129,7 +132,8 @@ def _reasons(found: PromptWalk) -> Iterator[str]:
     if pair is not None:
         yield f"chosen   {pair.chosen_id}  score {pair.chosen_score:.3f}"
         yield f"rejected {pair.rejected_id}  score {pair.rejected_score:.3f}"
-        yield f"margin   {pair.margin:.3f}, at least min_margin {rule['min_margin']:g}"
+        swapped = "a person chose the other side" if pair.margin < 0 else f"at least min_margin {rule['min_margin']:g}"
+        yield f"margin   {pair.margin:.3f}, {swapped}"
         yield f"rule     {rule['type']}: {_RULES[rule['type']].format(**rule)}"
         if found.further_pairs:
             yield f"further  {len(found.further_pairs)} of this prompt's pairs: {', '.join(found.further_pairs)}"

@@ -13,6 +13,7 @@ from selfreward.query.pairs import page_of_pairs
 from selfreward.records import Frozen
 from selfreward.storage.catalogue import RUNS_DIR
 from selfreward.storage.iteration import MANIFEST
+from selfreward.storage.overrides import OVERRIDES
 from selfreward.storage.run import CONFIG, EVENTS, RUN, RunStore
 from selfreward.storage.verify import verify
 
@@ -34,7 +35,7 @@ def verified(path: Path) -> Verified:
 
 def _file_count(path: Path) -> int:
     run = RunStore(path)
-    own = sum((path / name).exists() for name in (RUN, CONFIG, EVENTS))
+    own = sum((path / name).exists() for name in (RUN, CONFIG, EVENTS, OVERRIDES))
     manifests = [run.iteration(t).manifest for t in run.iterations()]
     return own + len(manifests) + sum(len(stage.files) for m in manifests for stage in m.stages.values())
 

@@ -70,7 +70,7 @@ def test_a_pair_is_found_where_the_texts_all_differ(kind: str, drawn: list[tuple
 @pytest.mark.parametrize("kind", TYPES)
 def test_every_rule_and_reason_has_its_words(kind: str) -> None:
     assert _RULES[kind].format(**rule(kind).model_dump())
-    assert set(_NO_PAIR) == REASONS | {"special_tokens", "below_top"}
+    assert set(_NO_PAIR) == REASONS | {"special_tokens", "below_top", "excluded"}
     assert set(_RULES) == set(TYPES)
 
 
