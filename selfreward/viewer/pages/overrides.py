@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from selfreward import overriding
 from selfreward.errors import StoreError
+from selfreward.query.pair import pair_view
 from selfreward.storage.run import RunStore
 from selfreward.viewer.links import path_to
 from selfreward.viewer.listing import listing_of
@@ -29,6 +30,10 @@ def _add(request: Request, form: dict[str, str]) -> Response:
     run = run_of(request)
     t, pair = iteration_of(request, run).manifest.iteration, request.path_params["pair"]
     try:
+        # The whole id of a pair, and of one of its candidates: a form of ours names no others.
+        known = {candidate.response.id for candidate in pair_view(run, t, pair).ranked}
+        if form.get("response", "") not in {"", *known}:
+            raise HTTPException(400, "That response is no candidate of this pair.")
         _decide(run, pair, form)
     except StoreError as error:
         raise HTTPException(400, str(error)) from error
