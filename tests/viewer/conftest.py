@@ -45,7 +45,7 @@ def site(finished_run: RunStore, access: Access) -> TestClient:
     return TestClient(make_app(finished_run.path.parent, access), base_url=HERE, follow_redirects=False)
 
 
-Serve = Callable[[Path], str]
+Serve = Callable[..., str]
 
 
 @pytest.fixture
@@ -53,9 +53,9 @@ def serve() -> Iterator[Serve]:
     """Serves a directory of runs, and gives the address."""
     stops: list[Callable[[], None]] = []
 
-    def start(runs_dir: Path) -> str:
+    def start(runs_dir: Path, access: Access | None = None) -> str:
         listening = listen("127.0.0.1", 0)
-        app = make_app(runs_dir, Access())
+        app = make_app(runs_dir, access or Access())
         server = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", lifespan="off", log_level="error"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()  # the socket listens already, so the first request waits until the server is there

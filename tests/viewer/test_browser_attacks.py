@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from hostile_run import attacks, build_hostile_run
@@ -15,6 +16,7 @@ from selfreward.viewer.report import iteration_report
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+Serve = Callable[..., str]
 pytestmark = pytest.mark.slow
 ATTACKS = attacks()
 TELL = "window.attacked = () => console.error('a text was run')"
@@ -52,9 +54,7 @@ def test_there_are_enough_attacks() -> None:
     assert len(set(ATTACKS)) == len(ATTACKS)
 
 
-def test_every_attack_is_text_on_the_page_of_its_pair(
-    page: "Page", hostile: RunStore, serve: Callable[[Path], str]
-) -> None:
+def test_every_attack_is_text_on_the_page_of_its_pair(page: "Page", hostile: RunStore, serve: Serve) -> None:
     home = serve(hostile.path.parent)
     for number, attack in enumerate(ATTACKS):
         page.goto(f"{home}/runs/hostile/1/pairs/pair-{number:02d}")
@@ -69,17 +69,24 @@ def test_every_attack_is_text_on_the_page_of_its_pair(
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/runs/hostile", "/runs/hostile/1", "/runs/hostile/1/pairs", "/runs/hostile/1/pairs?offset=50"]
-    + ["/compare?run=hostile&t=1&other=hostile&u=2", "/compare?run=hostile&t=1&other=hostile&u=2&offset=50"],
+    [
+        "/",
+        "/runs/hostile",
+        "/runs/hostile/1",
+        "/runs/hostile/1/pairs",
+        "/runs/hostile/1/pairs?offset=50",
+        "/compare?run=hostile&t=1&other=hostile&u=2",
+        "/compare?run=hostile&t=1&other=hostile&u=2&offset=50",
+    ],
 )
-def test_attacks_together(page: "Page", hostile: RunStore, serve: Callable[[Path], str], path: str) -> None:
+def test_attacks_together(page: "Page", hostile: RunStore, serve: Serve, path: str) -> None:
     home = serve(hostile.path.parent)
     page.goto(home + path)
     provoke(page)
     assert page.url == home + path
 
 
-def test_attacks_as_seeds_and_prompts(page: "Page", hostile: RunStore, serve: Callable[[Path], str]) -> None:
+def test_attacks_as_seeds_and_prompts(page: "Page", hostile: RunStore, serve: Serve) -> None:
     home = serve(hostile.path.parent)
     for number, attack in enumerate(ATTACKS):
         page.goto(f"{home}/runs/hostile/items/ift-{number}")
@@ -87,9 +94,7 @@ def test_attacks_as_seeds_and_prompts(page: "Page", hostile: RunStore, serve: Ca
         provoke(page)
 
 
-def test_attacks_in_an_address(page: "Page", hostile: RunStore, serve: Callable[[Path], str]) -> None:
-    from urllib.parse import quote
-
+def test_attacks_in_an_address(page: "Page", hostile: RunStore, serve: Serve) -> None:
     home = serve(hostile.path.parent)
     for attack in ATTACKS[:10]:
         given = quote(attack[:100], safe="")
