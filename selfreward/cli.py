@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from selfreward.commands import evaluate, html_report, rubrics, seeds, view
+from selfreward.commands import evaluate, rubrics, seeds
+from selfreward.commands.compare import compare
+from selfreward.commands.diagnose import diagnose
+from selfreward.commands.export import export
+from selfreward.commands.html_report import html_report
 from selfreward.commands.options import RUNS, AsJson, Overrides, RunName, RunsDir, find_run, say
+from selfreward.commands.override import override
+from selfreward.commands.pairs import pairs
+from selfreward.commands.show import show
+from selfreward.commands.view import view
 from selfreward.errors import SelfRewardError
 
 if TYPE_CHECKING:
     from selfreward.config import RunConfig
-    from selfreward.query import PairSort
     from selfreward.storage.run import RunStore
 
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -26,11 +33,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+for command in (pairs, show, compare, export, override, diagnose, view):
+    app.command()(command)
 app.add_typer(seeds.app, name="seeds")
 app.add_typer(rubrics.app, name="rubrics")
 app.add_typer(evaluate.app, name="eval")
-app.command()(view.view)
-app.command("report")(html_report.html_report)
+app.command("report")(html_report)
 
 
 @app.command()
@@ -118,92 +126,6 @@ def ls(as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
         render.console().print(render.runs(rows))
     else:
         say(f"no runs in {runs_dir}; `selfreward run recipes/demo.yaml` makes one")
-
-
-@app.command()
-def show(
-    run: RunName,
-    item: Annotated[
-        str, typer.Argument(metavar="ITEM_ID", help="A pair, prompt, response, judgment or seed, or how its id begins.")
-    ],
-    as_json: AsJson = False,
-    runs_dir: RunsDir = RUNS,
-) -> None:
-    """One item's whole way: what bred it, how it was judged, who won."""
-    from selfreward.storage.run import RunStore
-    from selfreward.terminal import render
-    from selfreward.walk import walk
-
-    found = walk(RunStore(find_run(run, runs_dir)), item)
-    if as_json:
-        print(render.json_text(found))
-    else:
-        from selfreward.terminal import render_walk
-
-        render.console().print(render_walk.walked(found))
-
-
-@app.command()
-def pairs(
-    run: RunName,
-    iteration: Annotated[int, typer.Option("-i", "--iteration", min=0, help="Which iteration's pairs.")],
-    sort: Annotated[
-        str, typer.Option(help="margin, chosen_score, rejected_score, length, length_difference, prompt or order.")
-    ] = "margin",
-    ascending: Annotated[
-        bool | None,
-        typer.Option("--ascending/--descending", help="Direction; numbers begin with the highest otherwise."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Print at most so many.")] = None,
-    as_json: AsJson = False,
-    runs_dir: RunsDir = RUNS,
-) -> None:
-    """The preference pairs of an iteration."""
-    from selfreward.query import page_of_pairs
-    from selfreward.storage.run import RunStore
-    from selfreward.terminal import render, report
-
-    store = RunStore(find_run(run, runs_dir))
-    rows = page_of_pairs(store, iteration, sort=_pair_sort(sort), ascending=ascending, limit=limit).rows
-    if as_json:
-        print(render.json_text(rows))
-    else:
-        render.console().print(render.pairs(rows))
-        say(f"{report.pair_yield(store, iteration)}; `selfreward show {run} ID` explains one")
-
-
-def _pair_sort(name: str) -> "PairSort":
-    from selfreward.query import PAIR_SORTS
-
-    for known in PAIR_SORTS:
-        if name == known:
-            return known
-    raise typer.BadParameter(f"--sort {name}: expected one of {', '.join(PAIR_SORTS)}")
-
-
-@app.command()
-def diagnose(
-    run: RunName,
-    iteration: Annotated[
-        list[int] | None,
-        typer.Option("-i", "--iteration", min=0, metavar="T", help="Only this one; may be repeated. All otherwise."),
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where a figure is beyond its limit.")] = False,
-    as_json: AsJson = False,
-    runs_dir: RunsDir = RUNS,
-) -> None:
-    """What may go wrong in a run: every figure beside its limit, and what to try."""
-    from selfreward.diagnose import diagnose as examine
-    from selfreward.storage.run import RunStore
-    from selfreward.terminal import render, render_diagnosis
-
-    found = examine(RunStore(find_run(run, runs_dir)), iteration or ())
-    if as_json:
-        print(render.json_text(found))
-    else:
-        render.console().print(render_diagnosis.diagnosed(found))
-    if strict and found.flags:
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -31,6 +31,8 @@ class OverrideState(Frozen):
     """Those that hold: the last about each pair or response, where it was not withdrawn."""
     pending: tuple[Override, ...]
     """Those that came after the pairs were built, so that nothing was trained with them."""
+    built: bool
+    """Whether the pairs are there already."""
     trained: bool
     """Whether a model was trained on the pairs already."""
     fork_command: str | None
@@ -58,8 +60,10 @@ def swap(run: RunStore, pair: str, reason: str, who: str = "") -> Override:
     return _add(run, _about_pair("swap", found, reason, who, turned))
 
 
-def set_score(run: RunStore, response: str, score: float, reason: str, who: str = "") -> Override:
-    """Give a response a score in the place of the judge's.
+def set_score(
+    run: RunStore, response: str, score: float, reason: str, who: str = "", of: str | None = None
+) -> Override:
+    """Give a response a score in the place of the judge's. ``of`` is a pair whose prompt it has to answer.
 
     Raises:
         StoreError: no such response, a score that is not on the judge's scale, or no reason.
@@ -72,6 +76,8 @@ def set_score(run: RunStore, response: str, score: float, reason: str, who: str 
     it = run.iteration(found.iteration)
     _check_score(it, found.id, score)
     (record,) = fetch(it.stored(found.stage, Response), "id = $id", id=found.id)
+    if of is not None and (pair := _pair(run, of).record).prompt_id != record.prompt_id:
+        raise StoreError(f"{found.id}: answers another prompt than {pair.id}; `selfreward show {run.path} {pair.id}`")
     judged = "initial_judgments" if found.stage == "initial_responses" else "judgments"
     known = fetch(it.stored(judged, Judgment), "response_ids = [$id]", id=found.id) if it.stage(judged) else []
     scores = [judgment.score for judgment in known if judgment.score is not None]
@@ -136,6 +142,7 @@ def override_state(run: RunStore, t: int) -> OverrideState:
         overrides=tuple(overrides),
         in_force=tuple(in_force(overrides)),
         pending=tuple(late),
+        built=built,
         trained=adapter is not None and adapter.finished,
         fork_command=f"selfreward fork {shlex.quote(str(run.path))} --from-pairs {t} --name NEW" if late else None,
     )

@@ -146,7 +146,7 @@ def test_a_fork_from_pairs_uses_them_and_counts_them(judged: Session, chat: Chat
     assert isinstance(found, PromptWalk)
     assert found.decision.reason == "excluded"
     assert page_of_pairs(made, 1, PairFilter(overridden=True)).total == 2
-    assert [row.flags for row in page_of_pairs(made, 1, sort="order").rows][0] == ("swapped",)
+    assert page_of_pairs(made, 1, sort="order").rows[0].flags == ("swapped",)
 
 
 def test_a_fork_needs_judgments(judged: Session) -> None:

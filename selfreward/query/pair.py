@@ -8,7 +8,7 @@ from selfreward.query.database import LOCK, ask
 from selfreward.query.index import Index
 from selfreward.query.items import Found
 from selfreward.query.pairs import PairFilter, PairRow, iteration_with_pairs, page_of_pairs
-from selfreward.query.questions import Questions, questions
+from selfreward.query.questions import Questions, questions_of
 from selfreward.records import Frozen, Judgment, PreferencePair
 from selfreward.storage.overrides import Override
 from selfreward.storage.run import RunStore
@@ -53,7 +53,6 @@ def pair_view(run: RunStore, t: int, pair_id: str) -> PairView:
     walk = prompt_walk(run, it, Found(kind="pair", id=pair_id, iteration=t, stage="pairs"), prompt_id)
     assert walk.pair is not None
     rows = page_of_pairs(run, t, PairFilter(prompt_id=prompt_id), limit=None).rows
-    responses = [candidate.response for candidate in walk.candidates]
     judgments = {judgment.id: judgment for candidate in walk.candidates for judgment in candidate.judgments}
     state = override_state(run, t)
     return PairView(
@@ -62,7 +61,7 @@ def pair_view(run: RunStore, t: int, pair_id: str) -> PairView:
         walk=walk,
         ranked=tuple(sorted(walk.candidates, key=_rank)),
         comparisons=tuple(judgment for judgment in judgments.values() if len(judgment.response_ids) > 1),
-        questions=questions(it, walk.prompt, responses, judgments.values()),
+        questions=questions_of(run, walk),
         others=tuple(row for row in rows if row.id != pair_id),
         overrides=tuple(override for override in state.overrides if override.prompt_id == prompt_id),
         state=state,

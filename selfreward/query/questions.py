@@ -15,7 +15,9 @@ from selfreward.judges.expected import ExpectedConfig
 from selfreward.judges.pairwise import PairwiseConfig
 from selfreward.records import Frozen, Judgment, Message, Prompt, Response
 from selfreward.storage.iteration import IterationStore
+from selfreward.storage.run import RunStore
 from selfreward.templates import Rubric
+from selfreward.walk import PromptWalk
 
 
 class Question(Frozen):
@@ -45,7 +47,14 @@ class Questions(Frozen):
         return next((one for one in self.questions if one.response_ids == judgment.response_ids), None)
 
 
-def questions(
+def questions_of(run: RunStore, walk: PromptWalk) -> Questions:
+    """What was asked about a prompt's candidates."""
+    judgments = {judgment.id: judgment for candidate in walk.candidates for judgment in candidate.judgments}
+    responses = [candidate.response for candidate in walk.candidates]
+    return _questions(run.iteration(walk.iteration), walk.prompt, responses, judgments.values())
+
+
+def _questions(
     it: IterationStore, prompt: Prompt, responses: Iterable[Response], judgments: Iterable[Judgment]
 ) -> Questions:
     """What was asked for these judgments, rebuilt through the rubric if it is still what it was then."""

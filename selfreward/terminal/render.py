@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from selfreward.doctor import Check
     from selfreward.plan import Plan, StagePlan
-    from selfreward.query import IterationRow, PairRow
+    from selfreward.query import IterationRow
     from selfreward.storage.catalogue import RunRow, RunStatus, StageStatus
 
 _STEERING = {"Cc", "Cs", "Zl", "Zp"}
@@ -63,26 +63,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Ite
     for row in rows:
         made.add_row(*(Text("" if cell is None else visible(str(cell))) for cell in row))
     return made
-
-
-def pairs(rows: Sequence[PairRow]) -> RenderableType:
-    """Pairs with the beginning of their texts."""
-    from rich.console import Group
-    from rich.text import Text
-
-    blocks: list[RenderableType] = []
-    for row in rows:
-        lengths = f"{row.chosen_tokens} against {row.rejected_tokens} tokens"
-        scores = f"{row.chosen_score:.3f} against {row.rejected_score:.3f}, margin {row.margin:.3f}"
-        blocks.append(Text.assemble((row.id, "bold"), f"  {scores}\n  {lengths}"))
-        for name, text, style in (
-            ("prompt", row.prompt, ""),
-            ("chosen", row.chosen, "green"),
-            ("rejected", row.rejected, "red"),
-        ):
-            blocks.append(Indented(preview(text), 11, style, label=f"  {name}"))
-        blocks.append(Text(""))
-    return Group(*blocks)
 
 
 class Indented:

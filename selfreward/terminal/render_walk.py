@@ -12,6 +12,8 @@ from selfreward.walk import Candidate, PromptWalk, SeedWalk
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from selfreward.query.questions import Questions
+
 _MARK = " <-"
 """Stands behind what was asked about."""
 _NO_PAIR = {
@@ -124,6 +126,30 @@ def one_judgment(judgment: Judgment, asked_about: bool = False) -> Iterator[Rend
         yield Indented(raw, 10, "dim")
     if judgment.raw:
         yield Indented(judgment.raw, 8, "dim")
+
+
+def asked(found: Questions) -> RenderableType:
+    """Every question to the judge, word for word."""
+    from rich.console import Group
+
+    return Group(*_asked(found))
+
+
+def _asked(found: Questions) -> Iterator[RenderableType]:
+    yield _title("What the judge was asked")
+    if found.method:
+        yield Indented(", ".join(f"{name} {value}" for name, value in found.method.items()), 2)
+    if found.missing:
+        yield Indented(found.missing, 2, "yellow")
+    for question in found.questions:
+        yield Indented(f"about {' against '.join(question.response_ids)}, by {found.rubric}", 2, "bold")
+        if question.shortened:
+            yield Indented("the middle of a response was left out to fit the context; here it stands whole", 4)
+        for message in question.messages:
+            yield Indented(message.content, 4)
+        if question.prefill:
+            yield Indented(f"its turn was opened with: {question.prefill}", 4)
+        yield Indented("", 0)
 
 
 def _reasons(found: PromptWalk) -> Iterator[str]:
