@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from selfreward.errors import StoreError
 from selfreward.query.items import fetch, find_item
+from selfreward.query.kept import iteration
 from selfreward.records import Frozen, Judgment, PreferencePair, Response
 from selfreward.steps.metrics import judged_scale
 from selfreward.storage.events import now
@@ -73,7 +74,7 @@ def set_score(
         raise StoreError(
             f"{found.id}: is a {found.kind}; only responses have scores. `selfreward show` lists their ids"
         )
-    it = run.iteration(found.iteration)
+    it = iteration(run, found.iteration)
     _check_score(it, found.id, score)
     (record,) = fetch(it.stored(found.stage, Response), "id = $id", id=found.id)
     if of is not None and (pair := _pair(run, of).record).prompt_id != record.prompt_id:
@@ -133,7 +134,7 @@ def override_state(run: RunStore, t: int) -> OverrideState:
     Raises:
         StoreError: there is no such iteration, or the file is damaged.
     """
-    it = run.iteration(t)
+    it = iteration(run, t)
     overrides = read_overrides(run.path, t)
     pairs, adapter = it.stage("pairs"), it.stage("adapter")
     built = pairs is not None and pairs.finished
@@ -159,7 +160,7 @@ def _pair(run: RunStore, item: str) -> _Pair:
         raise StoreError(
             f"{found.id}: is a {found.kind}, no pair; `selfreward pairs {run.path} -i {found.iteration}` lists them"
         )
-    (record,) = fetch(run.iteration(found.iteration).stored("pairs", PreferencePair), "id = $id", id=found.id)
+    (record,) = fetch(iteration(run, found.iteration).stored("pairs", PreferencePair), "id = $id", id=found.id)
     return _Pair(found.iteration, record)
 
 

@@ -16,6 +16,7 @@ from selfreward.pair_rules.scored import Beside, all_usable, usable_responses
 from selfreward.query.database import LOCK, ask, select
 from selfreward.query.index import Index, files_of
 from selfreward.query.items import Found, Kind, fetch, find_item
+from selfreward.query.kept import iteration
 from selfreward.records import (
     EFTSeed,
     Example,
@@ -111,7 +112,7 @@ def walk(run: RunStore, item: str) -> PromptWalk | SeedWalk:
     found = find_item(run, item)
     if found.kind == "seed":
         return _seed_walk(run, found)
-    it = run.iteration(found.iteration)
+    it = iteration(run, found.iteration)
     return prompt_walk(run, it, found, _prompt_id(it, found))
 
 
@@ -251,14 +252,14 @@ def _why_not_kept(it: IterationStore, rule: PairRuleConfig, margin: float) -> st
 
 def _shots(run: RunStore, t: int, ids: Sequence[str]) -> tuple[Shot, ...]:
     """Seeds, and prompts of this iteration or an earlier one, in the order in which they were shown."""
-    first, found = run.iteration(0), dict[str, Shot]()
+    first, found = iteration(run, 0), dict[str, Shot]()
     if ids and first.stage("seeds_ift") is not None:
         for seed in fetch(first.stored("seeds_ift", IFTSeed), "list_contains($ids, id)", ids=list(ids)):
             found[seed.id] = Shot(id=seed.id, kind="seed", iteration=0, text=seed.instruction)
     for u in range(t, 0, -1):
         if missing := [one for one in ids if one not in found]:
             with LOCK:
-                table = Index(run.iteration(u)).stage("prompts")
+                table = Index(iteration(run, u)).stage("prompts")
                 rows = ask(f"SELECT id, text FROM {table} WHERE list_contains($ids, id)", ids=missing)
             found |= {row["id"]: Shot(kind="prompt", iteration=u, **row) for row in rows}
     if lost := [one for one in ids if one not in found]:
@@ -267,11 +268,11 @@ def _shots(run: RunStore, t: int, ids: Sequence[str]) -> tuple[Shot, ...]:
 
 
 def _seed_walk(run: RunStore, found: Found) -> SeedWalk:
-    first = run.iteration(0)
+    first = iteration(run, 0)
     record: type[IFTSeed | EFTSeed] = IFTSeed if found.stage == "seeds_ift" else EFTSeed
     (seed,) = fetch(first.stored(found.stage, record), "id = $id", id=found.id)
     examples = fetch(first.stored("examples", Example), "seed_id = $id", id=found.id) if first.stage("examples") else []
-    written = [run.iteration(t) for t in run.iterations() if t]
+    written = [iteration(run, t) for t in run.iterations() if t]
     shown = "list_contains(few_shot_ids, $id)"
     prompts = [
         prompt

@@ -96,6 +96,21 @@ def add(
         it.finish(stage)
 
 
+def replace_stage(
+    it: IterationStore,
+    stage: str,
+    records: Sequence[Record],
+    record: type[Record],
+    *,
+    settings: dict[str, Any] | None = None,
+) -> None:
+    """Give a finished iteration other records of a stage."""
+    it.manifest = it.manifest.model_copy(update={"finished": False})
+    it.forget(stage)
+    add(it, stage, records, record, settings=settings)
+    it.close()
+
+
 def _iteration_0(run: RunStore) -> None:
     it = run.begin_iteration(0, iteration_about)
     ift = IFTSeed(id="ift-0", messages=(_SEED, Message(role="assistant", content="Blue.")), line=1)

@@ -349,6 +349,15 @@ def test_show_explains_a_pair(command: Command, finished_run: RunStore) -> None:
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_show_says_what_the_judge_was_asked(command: Command, finished_run: RunStore) -> None:
+    code, out, _ = command("show", "small", pair_id(finished_run), "--judge-prompt")
+    assert code == 0
+    assert "What the judge was asked" in out
+    assert "not any more what the iteration was judged by" in " ".join(out.split())
+    found = json.loads(command("show", "small", pair_id(finished_run), "--judge-prompt", "--json")[1])
+    assert (found["questions"], found["method"]["type"]) == ([], "sampled")
+
+
 def test_show_explains_why_there_is_no_pair(command: Command, finished_run: RunStore) -> None:
     _, tie, unusable = (prompt.id for prompt in finished_run.iteration(1).stored("prompts", Prompt).records())
     assert "no pair: all usable candidates have the same score" in command("show", "small", tie)[1]

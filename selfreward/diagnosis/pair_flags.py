@@ -7,7 +7,10 @@ from typing import Literal, get_args
 from rapidfuzz.distance import Indel
 
 from selfreward.judges.injection import reasons
+from selfreward.records import PreferencePair, Record
 
+VERSION = 1
+"""Raised whenever a flag comes to mean something else; those that a run has stored are then computed again."""
 PairFlag = Literal["injection", "length", "refusal", "repetition", "near_identical", "retokenised", "swapped"]
 PAIR_FLAGS: tuple[PairFlag, ...] = get_args(PairFlag)
 """In the order in which they are shown."""
@@ -36,6 +39,25 @@ _REFUSAL = re.compile(
     r"(?:unfortunately,? )?i['\u2019]m (?:not able|unable)\b|as an? (?:ai|(?:\w+ )?language model)\b)",
     re.IGNORECASE,
 )
+
+
+class PairFlags(Record):
+    """The flags of one pair, whose id it has."""
+
+    flags: tuple[PairFlag, ...]
+
+
+def flags_of(pair: PreferencePair) -> PairFlags:
+    """The flags of a stored pair."""
+    found = pair_flags(
+        pair.chosen[-1].content,
+        pair.rejected[-1].content,
+        chosen_tokens=len(pair.chosen_token_ids),
+        rejected_tokens=len(pair.rejected_token_ids),
+        margin=pair.margin,
+        retokenised=pair.retokenised,
+    )
+    return PairFlags(id=pair.id, flags=found)
 
 
 def pair_flags(

@@ -9,14 +9,11 @@ from selfreward.query.database import LOCK, ask
 from selfreward.query.histograms import Histogram, histogram
 from selfreward.query.index import Index
 from selfreward.query.iterations import IterationRow, iteration_row
+from selfreward.query.kept import iteration, kept
 from selfreward.records import Frozen
+from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
 
-_BY_PROMPT = """
-    (SELECT p.text, any_value(p.id) AS id, count(c.score) AS candidates, avg(c.score) AS score, max(c.score) AS best,
-            avg(c.tokens) AS tokens
-     FROM {prompts} p JOIN {candidates} c ON c.prompt_id = p.id
-     WHERE NOT c.initial AND c.score IS NOT NULL GROUP BY p.text)"""
 _SHARED = """
     SELECT a.text AS prompt, a.id AS first_prompt_id, b.id AS second_prompt_id, a.score AS first_score,
            b.score AS second_score, b.score - a.score AS difference, a.best AS first_best, b.best AS second_best,
@@ -82,39 +79,37 @@ def compare(
     Raises:
         StoreError: there is no such iteration, or a file is missing or damaged.
     """
-    its = [run.iteration(t) for run, t in (first, second)]
+    its = [iteration(run, t) for run, t in (first, second)]
     with LOCK:
-        indexes = [Index(it) for it in its]
-        candidates = [index.derived("candidates") for index in indexes]
-        judged = [f"(FROM {table} WHERE NOT initial)" for table in candidates]
-        sides = [
-            _BY_PROMPT.format(prompts=index.stage("prompts"), candidates=table)
-            for index, table in zip(indexes, candidates, strict=True)
-        ]
+        sides = [Index(it).derived("prompted") for it in its]
         shared = _SHARED.format(first=sides[0], second=sides[1])
-        (sums,) = ask(
-            f"""SELECT count(*) AS total, count(*) FILTER (difference < 0) AS worse,
-                count(*) FILTER (difference > 0) AS better, count(*) FILTER (difference = 0) AS same,
-                avg(difference) AS mean_difference FROM ({shared})"""
-        )
         rows = ask(f"{shared} ORDER BY difference, prompt LIMIT $most OFFSET $start", most=limit, start=offset)
-        scores, lengths = (histogram(judged, name) for name in ("score", "tokens"))
-        margins = histogram([index.derived("listed") for index in indexes], "margin")
+        whole = kept(its[0], f"beside {its[1].path}", lambda: _whole(its, shared), its[1])
     return Compared(
         first=_side(*first),
         second=_side(*second),
         rows=tuple(Shared.model_validate(row) for row in rows),
         offset=offset,
-        scores=scores,
-        lengths=lengths,
-        margins=margins,
         comparable=_judged_by(its[0].manifest.model_dump()) == _judged_by(its[1].manifest.model_dump()),
-        **sums,
+        **whole,
     )
 
 
+def _whole(its: Sequence[IterationStore], shared: str) -> dict[str, Any]:
+    """What does not depend on the page."""
+    (sums,) = ask(
+        f"""SELECT count(*) AS total, count(*) FILTER (difference < 0) AS worse,
+            count(*) FILTER (difference > 0) AS better, count(*) FILTER (difference = 0) AS same,
+            avg(difference) AS mean_difference FROM ({shared})"""
+    )
+    indexes = [Index(it) for it in its]
+    judged = [f"(FROM {index.derived('candidates')} WHERE NOT initial)" for index in indexes]
+    margins = histogram([index.derived("listed") for index in indexes], "margin")
+    return {**sums, "scores": histogram(judged, "score"), "lengths": histogram(judged, "tokens"), "margins": margins}
+
+
 def _side(run: RunStore, t: int) -> Side:
-    return Side(run=run.path.name, path=str(run.path), row=iteration_row(run.iteration(t)))
+    return Side(run=run.path.name, path=str(run.path), row=iteration_row(iteration(run, t)))
 
 
 def _judged_by(manifest: dict[str, Any]) -> Sequence[Any]:

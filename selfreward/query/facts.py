@@ -11,7 +11,7 @@ from selfreward.query.database import LOCK, ask
 from selfreward.query.histograms import Histogram, histogram
 from selfreward.query.index import Index
 from selfreward.query.iterations import IterationRow, iteration_row
-from selfreward.query.kept import kept
+from selfreward.query.kept import iteration, kept
 from selfreward.records import Frozen
 from selfreward.steps.metrics import has_metrics, training_log
 from selfreward.storage.iteration import IterationStore
@@ -66,8 +66,8 @@ def iteration_facts(run: RunStore, t: int) -> IterationFacts:
     Raises:
         StoreError: there is no such iteration, or a file is missing or damaged.
     """
-    it = run.iteration(t)
-    before = [run.iteration(t - 1)] if t - 1 in run.iterations() else []
+    it = iteration(run, t)
+    before = [iteration(run, t - 1)] if t - 1 in run.iterations() else []
     return kept(it, "facts", lambda: _facts(run, it), *before)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from selfreward.query.database import ask
 from selfreward.records import Frozen
 
 MOST_BARS = 24
+_SLACK = 1e-6
+"""What floating point may lack of a whole number of bars."""
 
 
 class Histogram(Frozen):
@@ -36,7 +39,7 @@ def histogram(tables: Sequence[str], expression: str) -> Histogram:
     if not known:
         return Histogram(start=0, width=1, series=tuple(() for _ in tables))
     low, high = min(end["low"] for end in known), max(end["high"] for end in known)
-    width = nice_width(high - low)
+    width = _step(tables, expression, high - low) or nice_width(high - low)
     first = math.floor(low / width + _SLACK)
     bars = math.floor(high / width + _SLACK) - first + 1
     series = []
@@ -49,10 +52,6 @@ def histogram(tables: Sequence[str], expression: str) -> Histogram:
     return Histogram(start=first * width, width=width, series=tuple(series))
 
 
-_SLACK = 1e-9
-"""What floating point may lack of a whole number of bars."""
-
-
 def nice_width(spread: float) -> float:
     """1, 2, 2.5 or 5 times a power of ten, so that about a dozen bars cover the spread."""
     if spread <= 0:
@@ -60,3 +59,14 @@ def nice_width(spread: float) -> float:
     raw = spread / (MOST_BARS - 1)
     power = 10.0 ** math.floor(math.log10(raw))
     return next(power * step for step in (1, 2, 2.5, 5, 10) if power * step >= raw * (1 - _SLACK))
+
+
+def _step(tables: Sequence[str], expression: str, spread: float) -> float | None:
+    """How far apart neighbours are, where there are few different numbers, such as means of three whole scores."""
+    union = " UNION ".join(f"SELECT round({expression}, 9) AS value FROM {table}" for table in tables)
+    rows = ask(f"SELECT DISTINCT value FROM ({union}) WHERE value IS NOT NULL ORDER BY value LIMIT {MOST_BARS + 1}")
+    values = [row["value"] for row in rows]
+    if not 1 < len(values) <= MOST_BARS:
+        return None
+    least = min(later - earlier for earlier, later in pairwise(values))
+    return float(least) if spread / least < MOST_BARS else None

@@ -8,7 +8,7 @@ from selfreward.evaluation.bootstrap import Figure
 from selfreward.evaluation.comparison import Comparison
 from selfreward.query.database import LOCK, ask
 from selfreward.query.index import Index
-from selfreward.query.kept import kept
+from selfreward.query.kept import iteration, kept
 from selfreward.records import Frozen
 from selfreward.steps.metrics import COMPARISON
 from selfreward.storage.catalogue import compared, measured_accuracy
@@ -61,7 +61,7 @@ class IterationRow(Frozen):
 
 def iteration_table(run: RunStore) -> list[IterationRow]:
     """Every iteration that was begun, in order."""
-    return [iteration_row(run.iteration(t)) for t in run.iterations()]
+    return [iteration_row(iteration(run, t)) for t in run.iterations()]
 
 
 def iteration_row(it: IterationStore) -> IterationRow:

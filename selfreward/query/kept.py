@@ -1,37 +1,79 @@
-"""Answers about an iteration that are kept for as long as what it has stored is the same."""
+"""What is kept in memory about iterations for as long as they stay as they are: manifests, and answers about them."""
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from selfreward.storage.durable import value_hash
-from selfreward.storage.iteration import IterationStore
+from selfreward.storage.iteration import MANIFEST, IterationStore
+from selfreward.storage.manifest import Manifest
+from selfreward.storage.run import RunStore
 
 T = TypeVar("T")
-MOST_KEPT = 256
-_kept: OrderedDict[tuple[Path, str], tuple[str, Any]] = OrderedDict()
+K = TypeVar("K")
+MOST_MANIFESTS, MOST_ANSWERS = 64, 256
+
+
+@dataclass(frozen=True)
+class _Seen:
+    signature: tuple[int, ...]
+    """Of the file: a manifest is never written in place, so a changed one has another inode."""
+    manifest: Manifest
+    state: str
+
+
+_seen: OrderedDict[Path, _Seen] = OrderedDict()
+_answers: OrderedDict[tuple[Path, str], tuple[str, Any]] = OrderedDict()
+
+
+def iteration(run: RunStore, t: int) -> IterationStore:
+    """An iteration that was begun; its manifest is read again only where the file is another one.
+
+    Raises:
+        StoreError: it was not begun, or its manifest is damaged.
+    """
+    path = run.path / f"iter-{t:03d}"
+    try:
+        found = os.stat(path / MANIFEST)
+    except OSError:
+        return run.iteration(t)  # says what is wrong
+    signature = (found.st_ino, found.st_mtime_ns, found.st_size)
+    seen = _seen.get(path)
+    if seen is None or seen.signature != signature:
+        manifest = run.iteration(t).manifest
+        seen = _Seen(signature, manifest, _state(path, manifest))
+    _put(_seen, path, seen, MOST_MANIFESTS)
+    return IterationStore(path, seen.manifest, inherited=t <= run.inherited_up_to)
 
 
 def kept(it: IterationStore, what: str, make: Callable[[], T], *others: IterationStore) -> T:
     """What ``make`` gives, from before where neither the iteration nor the others have changed since."""
-    key = (it.path.resolve(), what)
-    state = value_hash([state_of(one) for one in (it, *others)])
-    if key in _kept and _kept[key][0] == state:
-        _kept.move_to_end(key)
-        found: T = _kept[key][1]
-        return found
-    made = make()
-    _kept[key] = (state, made)
-    _kept.move_to_end(key)
-    while len(_kept) > MOST_KEPT:
-        _kept.popitem(last=False)
-    return made
+    key = (it.path, what)
+    state = " ".join(state_of(one) for one in (it, *others))
+    found = _answers.get(key)
+    answer: T = found[1] if found is not None and found[0] == state else make()
+    _put(_answers, key, (state, answer), MOST_ANSWERS)
+    return answer
 
 
 def state_of(it: IterationStore) -> str:
     """Hash of what an iteration has stored so far."""
-    stages = it.manifest.stages.items()
-    return value_hash([str(it.path.resolve()), [[name, s.finished, s.digest, s.summary] for name, s in stages]])
+    seen = _seen.get(it.path)
+    return seen.state if seen is not None and seen.manifest is it.manifest else _state(it.path, it.manifest)
+
+
+def _state(path: Path, manifest: Manifest) -> str:
+    stages = manifest.stages.items()
+    return value_hash([str(path.resolve()), [[name, s.finished, s.digest, s.summary] for name, s in stages]])
+
+
+def _put(store: OrderedDict[K, T], key: K, value: T, most: int) -> None:
+    store[key] = value
+    store.move_to_end(key)
+    while len(store) > most:
+        store.popitem(last=False)

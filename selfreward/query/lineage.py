@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from selfreward.config import changed_settings
-from selfreward.query.kept import kept
+from selfreward.query.kept import iteration, kept
 from selfreward.records import Frozen
 from selfreward.storage.iteration import MANIFEST, IterationStore
 from selfreward.storage.run import RunStore
@@ -57,7 +57,7 @@ def lineage(run: RunStore) -> list[Step]:
     """M0 -> M1 -> …, in order."""
     steps, before = [], None
     for t in run.iterations():
-        it = run.iteration(t)
+        it = iteration(run, t)
         steps.append(_step(run, it, before))
         before = it
     return steps
@@ -73,7 +73,7 @@ def _step(run: RunStore, it: IterationStore, before: IterationStore | None) -> S
         model=f"M{t + 1}",
         inherited=t <= run.inherited_up_to,
         manifest=f"{it.label}/{MANIFEST}",
-        seal=run.seal_of(t),
+        seal=kept(it, "seal", lambda: run.seal_of(t)),
         parent_seal=manifest.parent,
         adapter=trained.digest if trained is not None and trained.finished else None,
         root_model=manifest.model,

@@ -13,6 +13,7 @@ from selfreward.judges import JudgeConfig
 from selfreward.judges.asking import ask
 from selfreward.judges.expected import ExpectedConfig
 from selfreward.judges.pairwise import PairwiseConfig
+from selfreward.query.kept import iteration
 from selfreward.records import Frozen, Judgment, Message, Prompt, Response
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
@@ -51,7 +52,7 @@ def questions_of(run: RunStore, walk: PromptWalk) -> Questions:
     """What was asked about a prompt's candidates."""
     judgments = {judgment.id: judgment for candidate in walk.candidates for judgment in candidate.judgments}
     responses = [candidate.response for candidate in walk.candidates]
-    return _questions(run.iteration(walk.iteration), walk.prompt, responses, judgments.values())
+    return _questions(iteration(run, walk.iteration), walk.prompt, responses, judgments.values())
 
 
 def _questions(

@@ -63,6 +63,7 @@ STAGES: Mapping[str, Table] = {
 MADE_OF: Mapping[str, tuple[str, ...]] = {
     "candidates": ("responses", "initial_responses", "judgments", "initial_judgments"),
     "listed": ("pairs", "candidates"),
+    "prompted": ("prompts", "candidates"),
 }
 DERIVED: Mapping[str, str] = {
     "candidates": """
@@ -77,5 +78,10 @@ DERIVED: Mapping[str, str] = {
                greatest(c.variance, r.variance) AS variance, lower(left(p.prompt, 60)) AS prompt
         FROM {pairs} p LEFT JOIN {candidates} c ON c.id = p.chosen_id LEFT JOIN {candidates} r ON r.id = p.rejected_id
         ORDER BY place""",
+    "prompted": """
+        SELECT p.text, any_value(p.id) AS id, avg(c.score) AS score, max(c.score) AS best, avg(c.tokens) AS tokens
+        FROM {prompts} p JOIN {candidates} c ON c.prompt_id = p.id
+        WHERE NOT c.initial AND c.score IS NOT NULL GROUP BY p.text""",
 }
-"""Made of the tables that :data:`MADE_OF` names: every candidate with its score, every pair without its texts."""
+"""Made of the tables that :data:`MADE_OF` names: every candidate with its score, every pair without its texts, and
+every prompt's text with the means of its candidates."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 from selfreward.diagnosis.families import record_figures
 from selfreward.diagnosis.judge import agreement
 from selfreward.diagnosis.likelihood import training_figures
+from selfreward.diagnosis.pair_flags import VERSION as FLAGS_VERSION
+from selfreward.diagnosis.pair_flags import PairFlags, flags_of
 from selfreward.errors import SelfRewardError, StoreError
 from selfreward.judges.sampled import SampledConfig
 from selfreward.readings.scale import Scale
@@ -22,11 +25,15 @@ VERSION = 2
 """Raised whenever figures are added or come to mean something else; older metrics.json are then computed again."""
 HELDOUT_JUDGMENTS = "heldout_judgments"
 COMPARISON = "comparison"
+FLAGS = "flags.parquet"
 _FILE, _LOG = "metrics.json", "training.jsonl"
 
 
-def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
-    """What metrics.json holds, computed from what is stored so far; a stage that was not begun gives nothing."""
+def iteration_metrics(run: RunStore, it: IterationStore, flagged: list[PairFlags] | None = None) -> dict[str, Any]:
+    """What metrics.json holds, computed from what is stored so far; a stage that was not begun gives nothing.
+
+    ``flagged`` is given every pair's flags, which cost next to nothing along with the figures.
+    """
     found: dict[str, Any] = {"iteration": it.manifest.iteration}
     if it.stage("prompts") is not None:
         scale = judged_scale(it)
@@ -34,7 +41,7 @@ def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
             _records(it, "prompts", Prompt),
             _records(it, "responses", Response),
             _records(it, "judgments", Judgment),
-            _records(it, "pairs", PreferencePair),
+            _flagging(_records(it, "pairs", PreferencePair), [] if flagged is None else flagged),
             None if scale is None else scale.max,
         )
     found |= _judge_figures(run, it)
@@ -59,6 +66,19 @@ def current_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
         check_file(it.path, file)
     found: dict[str, Any] = json.loads((it.path / _FILE).read_text(encoding="utf-8"))
     return found
+
+
+def _flagging(pairs: Iterable[PreferencePair], flagged: list[PairFlags]) -> Iterator[PreferencePair]:
+    for pair in pairs:
+        yield pair
+        flagged.append(flags_of(pair))
+
+
+def flags_file(it: IterationStore) -> Path | None:
+    """Where every pair's flags are stored; None where they are not, or come of another version."""
+    entry = it.stage("metrics")
+    known = entry is not None and entry.finished and entry.summary.get("pair_flags") == FLAGS_VERSION
+    return it.path / FLAGS if known else None
 
 
 def has_metrics(it: IterationStore) -> bool:
