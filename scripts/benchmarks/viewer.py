@@ -2,7 +2,7 @@
 
 The server is a process of its own, started as `selfreward view` does. Each kind of page is asked for 200 times, one
 request after the other, with another filter, order, place or pair each time; the first answer, which builds the tables
-of an iteration, is timed apart. ``python -m benchmarks.viewer RUNS_DIR`` measures a run that is there already
+of an iteration, is timed apart. ``python -m benchmarks.viewer RUNS_DIR [REQUESTS]`` measures a run that is there already
 (``scripts/bench_viewer_data.py`` makes one of any size) and prints JSON.
 """
 
