@@ -14,7 +14,7 @@ _RANGES = (
     ("rejected", "Score of rejected"),
     ("margin", "Margin"),
     ("variance", "Variance of the verdicts"),
-    ("length_ratio", "Length, chosen over rejected"),
+    ("length_ratio", "Length ratio"),
 )
 
 
