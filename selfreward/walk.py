@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, TypeVar
 
@@ -130,16 +131,17 @@ def _prompt_id(it: IterationStore, found: Found) -> str:
 
 def prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str) -> PromptWalk:
     """The way of an item of a prompt; only the files that hold something of the prompt are read."""
-    (prompt,) = fetch(it.stored("prompts", Prompt), "id = $id", files_of(it, "prompts", prompt_id), id=prompt_id)
-    responses = _of_prompt(it, "responses", Response, prompt_id)
-    judgments = _of_prompt(it, "judgments", Judgment, prompt_id)
+    files = files_of(it, prompt_id)
+    (prompt,) = fetch(it.stored("prompts", Prompt), "id = $id", files["prompts"], id=prompt_id)
+    responses = _of_prompt(it, "responses", Response, prompt_id, files)
+    judgments = _of_prompt(it, "judgments", Judgment, prompt_id, files)
     beside = Beside(
-        _of_prompt(it, "initial_responses", Response, prompt_id),
-        _of_prompt(it, "initial_judgments", Judgment, prompt_id),
-        _of_prompt(it, "previous_judgments", Judgment, prompt_id),
+        _of_prompt(it, "initial_responses", Response, prompt_id, files),
+        _of_prompt(it, "initial_judgments", Judgment, prompt_id, files),
+        _of_prompt(it, "previous_judgments", Judgment, prompt_id, files),
     )
     verdicts = [*judgments, *beside.initial_judgments]
-    pairs = _of_prompt(it, "pairs", PreferencePair, prompt_id)
+    pairs = _of_prompt(it, "pairs", PreferencePair, prompt_id, files)
     pair = min(pairs, key=lambda p: (p.id != found.id, -p.margin), default=None)
     rule = _pair_rule(it)
     overrides = read_overrides(run.path, it.manifest.iteration)
@@ -168,11 +170,13 @@ def _applied(it: IterationStore, overrides: Sequence[Override]) -> Corrections:
     return NO_CORRECTIONS if entry is None else corrections(used(overrides, entry.inputs.get("overrides")))
 
 
-def _of_prompt(it: IterationStore, stage: str, record: type[R], prompt_id: str) -> list[R]:
+def _of_prompt(
+    it: IterationStore, stage: str, record: type[R], prompt_id: str, files: Mapping[str, Sequence[Path]]
+) -> list[R]:
     """A prompt's records of a stage, none where the iteration has no such stage."""
-    if not it.stage(stage):
+    if stage not in files:
         return []
-    return fetch(it.stored(stage, record), "prompt_id = $id", files_of(it, stage, prompt_id), id=prompt_id)
+    return fetch(it.stored(stage, record), "prompt_id = $id", files[stage], id=prompt_id)
 
 
 def _pair_rule(it: IterationStore) -> PairRuleConfig | None:

@@ -1,9 +1,9 @@
 """The web page over a run of 100,000 judged candidates: how long each page takes, and how much memory the server.
 
 The server is a process of its own, started as `selfreward view` does. Each kind of page is asked for 200 times, one
-request after the other, with another filter, order, place or pair each time; the first answer, which makes the tables of
-an iteration, is timed apart. ``python -m benchmarks.viewer RUNS_DIR [REQUESTS]`` measures a run that is there already
-(``scripts/bench_viewer_data.py`` makes one of any size) and prints JSON.
+request after the other, with another filter, order, place or pair each time; the first answer, which makes the tables
+of an iteration, is timed apart. ``python -m benchmarks.viewer RUNS_DIR [REQUESTS]`` measures a run that is there
+already (``scripts/bench_viewer_data.py`` makes one of any size) and prints JSON.
 """
 
 import json

@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 MEMORY = "512MB"
 """Beyond it DuckDB writes to a temporary directory."""
 LOCK = threading.RLock()
-"""Held while tables are made or dropped; reading needs no lock."""
+"""Held from when a table's name is asked for until it is no longer read, so that nobody drops it meanwhile."""
+_OPENING = threading.Lock()
+
+
+def database() -> duckdb.DuckDBPyConnection:
+    """The connection; every query has a cursor of its own, so threads may ask at once."""
+    with _OPENING:
+        return _open()
 
 
 @cache
-def database() -> duckdb.DuckDBPyConnection:
-    """The connection; every query has a cursor of its own, so threads may ask at once."""
+def _open() -> duckdb.DuckDBPyConnection:
     import duckdb
 
     spill = Path(tempfile.gettempdir()) / f"selfreward-duckdb-{os.getpid()}"

@@ -104,10 +104,18 @@ def _stages_under(name: str) -> list[str]:
     return [stage for source in MADE_OF[name] for stage in _stages_under(source)]
 
 
-def files_of(it: IterationStore, stage: str, prompt_id: str) -> list[Path]:
-    """The files of a stage that hold something of a prompt."""
+def files_of(it: IterationStore, prompt_id: str) -> dict[str, list[Path]]:
+    """By stage the files that hold something of a prompt; only stages that were begun."""
+    stages = [stage for stage in STAGES if it.stage(stage) is not None]
     with LOCK:
-        table = Index(it).stage(stage)
-        key = "id" if stage == "prompts" else "prompt_id"
-        rows = ask(f"SELECT DISTINCT file FROM {table} WHERE {key} = $id ORDER BY file", id=prompt_id)
-    return [Path(row["file"]) for row in rows]
+        index = Index(it)
+        each = (
+            f"SELECT DISTINCT '{stage}' AS stage, file FROM {index.stage(stage)} WHERE {_key(stage)} = $id"
+            for stage in stages
+        )
+        rows = ask(" UNION ALL ".join(each) + " ORDER BY file", id=prompt_id) if stages else []
+    return {stage: [Path(row["file"]) for row in rows if row["stage"] == stage] for stage in stages}
+
+
+def _key(stage: str) -> str:
+    return "id" if stage == "prompts" else "prompt_id"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from selfreward.storage.run import RunStore
 T = TypeVar("T")
 K = TypeVar("K")
 MOST_MANIFESTS, MOST_ANSWERS = 64, 256
+_PUTTING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def _state(path: Path, manifest: Manifest) -> str:
 
 
 def _put(store: OrderedDict[K, T], key: K, value: T, most: int) -> None:
-    store[key] = value
-    store.move_to_end(key)
-    while len(store) > most:
-        store.popitem(last=False)
+    with _PUTTING:
+        store[key] = value
+        store.move_to_end(key)
+        while len(store) > most:
+            store.popitem(last=False)

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from selfreward.errors import SelfRewardError
+from selfreward.errors import SelfRewardError, TemplateError
 from selfreward.judges import JudgeConfig
 from selfreward.judges.asking import ask
 from selfreward.judges.expected import ExpectedConfig
 from selfreward.judges.pairwise import PairwiseConfig
-from selfreward.query.kept import iteration
+from selfreward.query.kept import iteration, kept
 from selfreward.records import Frozen, Judgment, Message, Prompt, Response
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
@@ -63,15 +63,11 @@ def _questions(
         judge = JudgeConfig.model_validate(it.manifest.config.get("judge") or {})
     except ValidationError:
         return Questions(method={}, rubric="", questions=(), missing="the judge's settings are of another version")
-    method, known = judge.method.model_dump(mode="json"), it.manifest.templates.get("judge.rubric")
+    method = judge.method.model_dump(mode="json")
     try:
-        rubric = judge.load_rubric()
+        rubric = kept(it, "rubric", lambda: _rubric_then(it, judge))
     except SelfRewardError as error:
         return Questions(method=method, rubric="", questions=(), missing=str(error))
-    if rubric.hash != known:
-        was = f", which had the hash {known[:8]}" if known else ""
-        missing = f"{rubric.path}: is not any more what the iteration was judged by{was}"
-        return Questions(method=method, rubric="", questions=(), missing=missing)
     shown = {response.id: judge.shown(response) for response in responses}
     found: dict[tuple[str, ...], Question] = {}
     for judgment in judgments:
@@ -84,6 +80,19 @@ def _questions(
                 shortened=judgment.shortened,
             )
     return Questions(method=method, rubric=rubric.label, questions=tuple(found.values()), missing="")
+
+
+def _rubric_then(it: IterationStore, judge: JudgeConfig) -> Rubric:
+    """The rubric that the iteration was judged by.
+
+    Raises:
+        SelfRewardError: it is not there any more, or has other words now.
+    """
+    rubric, known = judge.load_rubric(), it.manifest.templates.get("judge.rubric")
+    if rubric.hash != known:
+        was = f", which had the hash {known[:8]}" if known else ""
+        raise TemplateError(f"{rubric.path}: is not any more what the iteration was judged by{was}")
+    return rubric
 
 
 def _prefill(judge: JudgeConfig, rubric: Rubric) -> str:
