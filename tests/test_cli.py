@@ -470,7 +470,7 @@ def test_init_and_the_command_it_names(command: Command, tmp_path: Path) -> None
     "name",
     [
         *("run", "status", "ls", "show", "pairs", "compare", "export", "override", "diagnose"),
-        *("verify", "fork", "doctor", "init"),
+        *("verify", "fork", "doctor", "init", "view", "report"),
     ],
 )
 def test_every_command_helps(command: Command, name: str) -> None:

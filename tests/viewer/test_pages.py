@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from contests import unlike, verdicts
 from fixture_run import NASTY, add
 from starlette.testclient import TestClient
 
+from selfreward.evaluation.comparison import comparison
 from selfreward.pair_rules.best_worst import BestWorstConfig
 from selfreward.records import Judgment, PreferencePair, Prompt, Response, key_settings
 from selfreward.storage.run import RunStore, lock_run
@@ -115,6 +117,23 @@ def test_iteration_0_has_its_training_only(site: TestClient) -> None:
     said = text_of(site.get("/runs/small/0"))
     assert "M0 → M1" in said
     assert "Scores and lengths" not in said
+
+
+def test_judge_and_model_measured_on_held_out_data_are_shown(unfinished_run: RunStore, access: Access) -> None:
+    it = unfinished_run.iteration(3)
+    judgments = list(unfinished_run.iteration(1).stored("judgments", Judgment).records())
+    add(it, "heldout_judgments", judgments, Judgment)
+    accuracy = {"value": 0.625, "low": 0.5, "high": 0.75, "n": 8}
+    it.summarise("heldout_judgments", {"whole": {"judge": {"pairwise_accuracy": accuracy}}})
+    pairs = unlike([(1, 2), (2, 1), (3, 4)])
+    said = [verdict for pair in pairs for verdict in verdicts(pair, 0.9, 0.8)]
+    about = {"models": ("M3", "M4"), "judge": "M0", "method": "pairwise", "rubric": "pairwise@1", "left_out": {}}
+    add(it, "comparison", judgments, Judgment)
+    it.summarise("comparison", comparison(pairs, said, **about, seed=0).model_dump(mode="json"))
+    site = TestClient(make_app(unfinished_run.path.parent, access), base_url="http://127.0.0.1")
+    assert "62.5% 50.0% to 75.0%" in text_of(site.get("/runs/small"))
+    assert "judge accuracy 62.5%" in text_of(site.get("/runs/small/3"))
+    assert "On held-out prompts, against the model before: M4 wins" in text_of(site.get("/runs/small/3"))
 
 
 @pytest.fixture

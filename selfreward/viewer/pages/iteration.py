@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from selfreward.evaluation.comparison import in_short
 from selfreward.query.facts import Curve, IterationFacts, iteration_facts
 from selfreward.storage.run import RunStore
 from selfreward.viewer import charts
@@ -35,7 +36,9 @@ def about(run: RunStore, t: int) -> dict[str, Any]:
     facts = iteration_facts(run, t)
     findings = facts.diagnosis.findings if facts.diagnosis else ()
     families = [(failure, list(found)) for failure, found in groupby(findings, lambda finding: finding.failure)]
-    return {"run": run.path.name, "t": t, "facts": facts, "row": facts.row, "families": families, **_charts(facts)}
+    compared = in_short(facts.row.comparison) if facts.row.comparison else None
+    known = {"run": run.path.name, "t": t, "facts": facts, "row": facts.row, "families": families}
+    return {**known, "compared": compared, **_charts(facts)}
 
 
 def _charts(facts: IterationFacts) -> dict[str, Any]:
