@@ -49,6 +49,8 @@ def self_rewarding(s: Session) -> Policy:
 def supervised_fine_tuning(s: Session) -> Policy:
     """Iteration 0: M0 -> M1. Without seeds, or where the recipe says so, M1 is M0."""
     it = steps.begin_iteration(s, 0)
+    if it.taken_over:
+        return steps.trained_policy(it)
     ift, eft = steps.store_seeds(s, it)
     if s.config.sft.enabled and (ift or eft):
         policy = steps.train_sft(s, it, steps.build_examples(s, it, ift, eft))
@@ -64,6 +66,8 @@ def self_reward(s: Session, t: int, policy: Policy) -> Policy:
     Where the recipe says so it judges its judgments too (Meta-Rewarding), which gives pairs of them.
     """
     it = steps.begin_iteration(s, t)
+    if it.taken_over:  # by a fork, whose own settings may ask for stages that it never had
+        return steps.trained_policy(it)
     prompts = steps.write_prompts(s, it, policy)
     responses = steps.write_responses(s, it, policy, prompts)
     steps.check_gates(s, it, "responses")

@@ -11,7 +11,7 @@ from selfreward.session import Policy, Session
 from selfreward.stages.training import VERSION, TrainingJob
 from selfreward.steps.keys import made_from, model_inputs
 from selfreward.steps.metrics import JUDGMENT_PAIRS
-from selfreward.storage.iteration import IterationStore, StageKey, Stored
+from selfreward.storage.iteration import IterationStore, StageKey, Stored, check_file
 
 
 def train_sft(s: Session, it: IterationStore, data: Stored[Example]) -> Policy:
@@ -54,6 +54,20 @@ def train(
         key["meta_judge"] = key_settings(s.config.meta_judge)
         sources[JUDGMENT_PAIRS] = judgment_pairs
     return _train(s, it, _Training("train", objective, key, sources), policy)
+
+
+def trained_policy(it: IterationStore) -> Policy:
+    """What a finished iteration made, as it is on disk; without training M1 is M0.
+
+    Raises:
+        StoreError: a file of it is missing or damaged.
+    """
+    label, entry = f"M{it.manifest.iteration + 1}", it.stage("adapter")
+    if entry is None:
+        return Policy.root(label)
+    for file in entry.files:
+        check_file(it.path, file)
+    return Policy(label, it.path / "adapter", entry.digest)
 
 
 @dataclass(frozen=True)

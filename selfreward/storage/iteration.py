@@ -82,6 +82,11 @@ class IterationStore:
         """A stage's entry, if it was begun."""
         return self.manifest.stages.get(name)
 
+    @property
+    def taken_over(self) -> bool:
+        """Whether a fork took the whole iteration over as it is."""
+        return self._inherited and self.manifest.finished
+
     def inherited_without(self, name: str) -> bool:
         """Whether a fork took the iteration over as it is, without this stage."""
         return self._inherited and self.stage(name) is None
