@@ -8,6 +8,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from selfreward.query.kept import iteration
 from selfreward.storage.catalogue import run_paths
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
@@ -47,4 +48,4 @@ def iteration_of(request: Request, run: RunStore) -> IterationStore:
     begun = run.iterations()
     if number not in begun:
         raise HTTPException(404, f"no iteration {number}; begun so far: {', '.join(map(str, begun)) or 'none'}")
-    return run.iteration(number)
+    return iteration(run, number)

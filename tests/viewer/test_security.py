@@ -138,7 +138,7 @@ def test_paths_of_requests_are_never_opened(site: TestClient, path: str) -> None
 
 
 def test_errors_are_pages(finished_run: RunStore, access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(runs_dir: object) -> None:
+    def fail(*_: object) -> None:
         raise RuntimeError("a secret")
 
     monkeypatch.setattr("selfreward.viewer.pages.runs.run_list", fail)

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from selfreward.query.compare import Compared, compare
 from selfreward.query.histograms import Histogram
+from selfreward.query.kept import iteration
 from selfreward.storage.catalogue import run_list
 from selfreward.storage.run import RunStore
 from selfreward.viewer import charts
@@ -30,7 +31,7 @@ def show(request: Request) -> Response:
     site = site_of(request)
     query = request.query_params
     context: dict[str, Any] = {
-        "runs": [row for row in run_list(site.runs_dir) if row.state != "damaged"],
+        "runs": [row for row in run_list(site.runs_dir, iteration) if row.state != "damaged"],
         "asked": None,
     }
     if "run" in query or "other" in query:

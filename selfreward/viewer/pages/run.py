@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from selfreward.query.iterations import IterationRow, iteration_table
+from selfreward.query.kept import iteration
 from selfreward.query.lineage import lineage
 from selfreward.storage.catalogue import RunStatus, run_status
 from selfreward.viewer.rendering import page
@@ -21,14 +22,14 @@ def show(request: Request) -> Response:
         "rows": rows,
         "trends": _trends([row for row in rows if row.iteration]),
         "lineage": lineage(run),
-        **_progress(run_status(run)),
+        **_progress(run_status(run, iteration)),
     }
     return page("run.html", context)
 
 
 def progress(request: Request) -> Response:
     """The part of it that asks for itself again while the run is under way."""
-    return page("progress.html", _progress(run_status(run_of(request))))
+    return page("progress.html", _progress(run_status(run_of(request), iteration)))
 
 
 def _progress(status: RunStatus) -> dict[str, object]:
