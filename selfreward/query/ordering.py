@@ -60,9 +60,9 @@ def ordered(
         sql = f"""
             SELECT l.place, l.number FROM ({sql} QUALIFY number <= {SEARCHED}) l
             JOIN {index.stage("pairs")} p ON p.rowid = l.place
-            WHERE contains(lower(p.prompt), $text) OR contains(lower(p.chosen), $text)
-                  OR contains(lower(p.rejected), $text)"""
-        parameters["text"] = where.text.lower()
+            WHERE contains(lower(p.prompt), lower($text)) OR contains(lower(p.chosen), lower($text))
+                  OR contains(lower(p.rejected), lower($text))"""
+        parameters["text"] = where.text
     order = Order(numbers(f"SELECT place FROM ({sql}) ORDER BY number", **parameters), cut)
     _orders[key] = order
     while len(_orders) > _ORDERS_KEPT:
