@@ -87,8 +87,11 @@ def chromium() -> Iterator["Browser"]:
 
 
 @pytest.fixture
-def open_page(chromium: "Browser") -> Iterator[Callable[..., "Page"]]:
-    """Opens pages. A test fails where one asks for anything elsewhere, or where a script or the policy complains."""
+def open_page(chromium: "Browser", serve: Serve) -> Iterator[Callable[..., "Page"]]:
+    """Opens pages. A test fails where one asks for anything elsewhere, or where a script or the policy complains.
+
+    It asks for ``serve`` so that pages are closed before their server is.
+    """
     troubles: list[str] = []
     contexts = []
 
