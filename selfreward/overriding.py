@@ -12,7 +12,7 @@ from typing import NamedTuple
 from selfreward.errors import StoreError
 from selfreward.query.items import fetch, find_item
 from selfreward.query.kept import iteration
-from selfreward.records import Frozen, Judgment, PreferencePair, Response
+from selfreward.records import Frozen, Judgment, Labelled, PreferencePair, Response
 from selfreward.steps.metrics import judged_scale
 from selfreward.storage.events import now
 from selfreward.storage.iteration import IterationStore
@@ -64,7 +64,8 @@ def swap(run: RunStore, pair: str, reason: str, who: str = "") -> Override:
 def set_score(
     run: RunStore, response: str, score: float, reason: str, who: str = "", of: str | None = None
 ) -> Override:
-    """Give a response a score in the place of the judge's. ``of`` is a pair whose prompt it has to answer.
+    """Give a response a score in the place of the judge's. ``of`` is a pair, or a response with a label,
+    whose prompt it has to answer.
 
     Raises:
         StoreError: no such response, a score that is not on the judge's scale, or no reason.
@@ -79,8 +80,8 @@ def set_score(
         raise StoreError(f"{found.id}: its iteration judges nothing, so a score would do nothing; --exclude its pair")
     _check_score(it, found.id, score)
     (record,) = fetch(it.stored(found.stage, Response), "id = $id", id=found.id)
-    if of is not None and (pair := _pair(run, of).record).prompt_id != record.prompt_id:
-        raise StoreError(f"{found.id}: answers another prompt than {pair.id}; `selfreward show {run.path} {pair.id}`")
+    if of is not None and _prompt_of(run, of) != record.prompt_id:
+        raise StoreError(f"{found.id}: answers another prompt than {of}; `selfreward show {run.path} {of}`")
     judged = "initial_judgments" if found.stage == "initial_responses" else "judgments"
     known = fetch(it.stored(judged, Judgment), "response_ids = [$id]", id=found.id) if it.stage(judged) else []
     scores = [judgment.score for judgment in known if judgment.score is not None]
@@ -156,8 +157,19 @@ class _Pair(NamedTuple):
     record: PreferencePair
 
 
+def _prompt_of(run: RunStore, item: str) -> str:
+    """The prompt of a pair, or of a response with a label."""
+    found = find_item(run, item)
+    if found.kind != "labelled":
+        return _pair(run, item).record.prompt_id
+    (record,) = fetch(iteration(run, found.iteration).stored("labelled", Labelled), "id = $id", id=found.id)
+    return record.prompt_id
+
+
 def _pair(run: RunStore, item: str) -> _Pair:
     found = find_item(run, item)
+    if found.kind == "labelled":
+        raise StoreError(f"{found.id}: is a response with a label, no pair; a score can be set, --score RESPONSE_ID=N")
     if found.kind != "pair":
         raise StoreError(
             f"{found.id}: is a {found.kind}, no pair; `selfreward pairs {run.path} -i {found.iteration}` lists them"

@@ -14,7 +14,7 @@ from selfreward.models import ModelRef
 from selfreward.overriding import exclude, override_state, set_score, swap, withdraw
 from selfreward.progress import Reporter
 from selfreward.query.pairs import PairFilter, page_of_pairs
-from selfreward.records import Judgment, PreferencePair, Prompt, Response
+from selfreward.records import Judgment, Labelled, PreferencePair, Prompt, Response, content_id
 from selfreward.session import Session
 from selfreward.stages import pairing
 from selfreward.steps import Asked, build_pairs
@@ -261,3 +261,38 @@ def test_a_response_that_nobody_could_judge_can_be_given_a_score(judged: Session
     set_score(judged.store, "r-p-0-1", 0.5, "clearly wrong")
     assert sides(built(judged))["p-0"] == ("p-0-0", "p-0-1")
     assert read_overrides(judged.store.path)[0].old is None
+
+
+def test_a_score_decides_about_a_label_once_the_labels_are_made_anew(judged: Session, chat: Chat) -> None:
+    config = judged.config.model_dump(mode="json")
+    labels = {"pairs": {"type": "threshold", "min_score": 3.0}, "train": {"type": "kto"}}
+    judged.store.save_config(make_config({**config, **labels}, {}, "test"))
+    session = session_of(judged.store, chat)
+
+    def wanted(session: Session) -> list[str]:
+        built(session)
+        rows = session.store.iteration(1).stored("labelled", Labelled).records()
+        return [row.response_id for row in rows if row.label]
+
+    before = ["r-p-0-0", "r-p-1-0", "r-p-2-0"]
+    assert wanted(session) == before
+    set_score(session.store, "r-p-0-0", 1.0, "it is wrong", of=content_id("labelled", "r-p-0-1"))
+    assert wanted(session) == before
+    assert "labelled: decisions that came after they were built: 1" in session.reporter.lines[-1]  # type: ignore[attr-defined]
+    assert len(override_state(session.store, 1).pending) == 1
+    made = fork(session.store, 0, fork_config(session.store, 0, {}, "anew"), judged=True)
+    assert wanted(session_of(made, chat)) == before[1:]
+    assert override_state(made, 1).pending == ()
+    assert verify(made.path) == []
+
+
+def test_responses_with_a_label_are_no_pairs(judged: Session, chat: Chat) -> None:
+    config = judged.config.model_dump(mode="json")
+    labels = {"pairs": {"type": "threshold", "min_score": 3.0}, "train": {"type": "kto"}}
+    judged.store.save_config(make_config({**config, **labels}, {}, "test"))
+    built(session_of(judged.store, chat))
+    labelled = content_id("labelled", "r-p-0-1")
+    with pytest.raises(StoreError, match="is a response with a label, no pair; a score can be set"):
+        exclude(judged.store, labelled, "bad")
+    with pytest.raises(StoreError, match="answers another prompt"):
+        set_score(judged.store, "r-p-1-0", 1.0, "bad", of=labelled)

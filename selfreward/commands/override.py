@@ -9,7 +9,10 @@ from selfreward.commands.options import RUNS, AsJson, RunName, RunsDir, find_run
 
 def override(  # noqa: PLR0913, PLR0917 (options)
     run: RunName,
-    item: Annotated[str, typer.Argument(metavar="PAIR_ID", help="The pair, or how its id begins.")],
+    item: Annotated[
+        str,
+        typer.Argument(metavar="PAIR_ID", help="A pair, or how its id begins; with --score a labelled response too."),
+    ],
     reason: Annotated[str, typer.Option(metavar="WORDS", help="Why; it is written down beside the decision.")],
     exclude: Annotated[bool, typer.Option("--exclude", help="Leave the pair out.")] = False,
     swap: Annotated[bool, typer.Option("--swap", help="Choose the side that was rejected.")] = False,

@@ -24,7 +24,8 @@ def _of(name: str, now: Figures) -> float | None:
 
 def _by_score(now: Figures, before: Figures) -> str | None:
     found = now.get("meta_judge", {}).get("wins_by_score")
-    return found and ", ".join(f"{score}: {won:.2f}" for score, won in found.items())
+    # Where no comparison agrees in both orders, nothing is won.
+    return ", ".join(f"{score}: {won:.2f}" for score, won in found.items()) if found else None
 
 
 class MetaJudge(Family):

@@ -3,6 +3,7 @@
 import pytest
 from judged_judgments import agreed, comparison, flipped, judged, judgment
 
+from selfreward.diagnosis.families import findings
 from selfreward.diagnosis.meta_judge import meta_judge_figures
 from selfreward.records import Judgment, Message, PreferencePair
 
@@ -48,3 +49,11 @@ def test_the_longer_one() -> None:
     decided: list[Judgment] = [*agreed("a", "b"), *agreed("c", "a"), *agreed("b", "c")]
     found = meta_judge_figures([(two, decided)], [], 0)["meta_judge"]
     assert (found["longer_wins"], found["higher_score_wins"], found["training_share"]) == (0.5, None, None)
+
+
+def test_where_all_flip_nothing_is_won_and_diagnose_says_so() -> None:
+    two = [judgment("a", 3), judgment("b", 4)]
+    figures = meta_judge_figures([(two, flipped("a", "b"))], [], 0)
+    assert figures["meta_judge"]["wins_by_score"] == {}
+    (found,) = (one for one in findings(figures, {}) if one.name == "meta_judge_wins")
+    assert (found.value, found.flag) == (None, "no data")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from contests import unlike, verdicts
 from fixture_run import NASTY, add
+from pages_read import follow_every_link, text_of
 from starlette.testclient import TestClient
 
 from selfreward.evaluation.comparison import comparison
@@ -20,31 +21,13 @@ SHOWN = NASTY.replace("\x1b", "\\x1b").replace("\u202e", "\\u202e")
 """How the page writes what is in the run's texts."""
 
 
-def text_of(answer: object) -> str:
-    """A page's words, without its tags."""
-    page = re.sub(r"<[^>]*>", " ", str(getattr(answer, "text", "")))
-    return re.sub(r"\s+", " ", page.replace("&#39;", "'").replace("&#34;", '"').replace("&gt;", ">"))
-
-
 def pair_id(run: RunStore, t: int = 1) -> str:
     (pair,) = run.iteration(t).stored("pairs", PreferencePair).records()
     return pair.id
 
 
 def test_every_link_of_every_page_leads_somewhere(site: TestClient) -> None:
-    seen, waiting = set(), ["/"]
-    while waiting:
-        path = waiting.pop()
-        seen.add(path)
-        answer = site.get(path)
-        assert answer.status_code == 200, path
-        if "text/html" in answer.headers["content-type"]:
-            found = re.findall(r'(?:href|src|action)="([^"#]+)', answer.text)
-            assert all(link.startswith("/") for link in found)
-            links = {link.replace("&amp;", "&") for link in found} - seen
-            waiting += [link for link in links if not link.split("?")[0].endswith("/override")]
-            seen |= links
-    assert len(seen) > 25
+    assert len(follow_every_link(site)) > 25
 
 
 def test_runs_are_listed(site: TestClient) -> None:
