@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import TypeAdapter
-
+from selfreward.decision import Decision, applied_to, decision, pair_rule
 from selfreward.errors import StoreError
 from selfreward.judges.injection import reasons
 from selfreward.meta_judge.ranking import best_and_worst
 from selfreward.pair_rules import PairRuleConfig
-from selfreward.pair_rules.corrections import NO_CORRECTIONS, Corrections
-from selfreward.pair_rules.scored import Beside, Scored, all_usable, untrainable, usable_responses
-from selfreward.pair_rules.settings import JudgedSettings, LabelSettings, PairSettings, nothing_labelled
-from selfreward.pair_rules.spin import SpinConfig, spin
-from selfreward.query.database import LOCK, ask, select
+from selfreward.pair_rules.corrections import Corrections
+from selfreward.pair_rules.scored import Beside, untrainable, usable_responses
+from selfreward.pair_rules.settings import JudgedSettings
+from selfreward.query.database import LOCK, ask
 from selfreward.query.index import Index, files_of
 from selfreward.query.items import Found, Kind, fetch, find_item
 from selfreward.query.kept import iteration
@@ -33,10 +31,9 @@ from selfreward.records import (
     Prompt,
     Record,
     Response,
-    derive_seed,
 )
 from selfreward.storage.iteration import IterationStore
-from selfreward.storage.overrides import Override, corrections, read_overrides, used
+from selfreward.storage.overrides import corrections, read_overrides
 from selfreward.storage.run import RunStore
 
 R = TypeVar("R", bound=Record)
@@ -70,18 +67,6 @@ class Candidate(Frozen):
     """Why it can be in no pair: truncated, empty, special_tokens or unjudged."""
     injection: tuple[str, ...] = ()
     """What in its text could steer a judge, by name."""
-
-
-class Decision(Frozen):
-    """What the pair rule made of the candidates."""
-
-    rule: dict[str, Any]
-    """The rule's settings at the time; empty before pairs are built."""
-    outcome: Literal["pair", "labelled", "no_pair", "open"]
-    reason: str | None = None
-    """Why there is nothing to train on: a reason of the rule, special_tokens, below_top or excluded."""
-    difference: float | None = None
-    """Between the best and the worst usable score."""
 
 
 class JudgmentsCompared(Frozen):
@@ -169,9 +154,9 @@ def prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str)
     roles: dict[str, Role] = {pair.chosen_id: "chosen", pair.rejected_id: "rejected"} if pair else {}
     labelled = _of_prompt(it, "labelled", Labelled, prompt_id, files)
     roles |= {one.response_id: "wanted" if one.label else "unwanted" for one in labelled}
-    rule = _pair_rule(it)
+    rule = pair_rule(it)
     overrides = read_overrides(run.path, it.manifest.iteration)
-    given, applied = corrections(overrides).scores, _applied(it, overrides)
+    given, applied = corrections(overrides).scores, applied_to(it, overrides)
     return PromptWalk(
         item=found.id,
         kind=found.kind,
@@ -184,7 +169,7 @@ def prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str)
             )
             for response in (*responses, *beside.initial)
         ),
-        decision=_decision(it, prompt, responses, judgments, beside, [pair] if pair else labelled, rule, applied),
+        decision=decision(it, prompt, responses, judgments, beside, [pair] if pair else labelled, rule, applied),
         pair=pair,
         further_pairs=tuple(p.id for p in pairs if p is not pair),
         judgments_compared=_judgments_compared(it, prompt_id, judgments, files),
@@ -209,12 +194,6 @@ def _judgments_compared(
     )
 
 
-def _applied(it: IterationStore, overrides: Sequence[Override]) -> Corrections:
-    """What people had decided when the pairs were built."""
-    entry = it.stage("pairs") or it.stage("labelled")
-    return NO_CORRECTIONS if entry is None else corrections(used(overrides, entry.inputs.get("overrides")))
-
-
 def _of_prompt(
     it: IterationStore, stage: str, record: type[R], prompt_id: str, files: Mapping[str, Sequence[Path]]
 ) -> list[R]:
@@ -222,11 +201,6 @@ def _of_prompt(
     if stage not in files:
         return []
     return fetch(it.stored(stage, record), "prompt_id = $id", files[stage], id=prompt_id)
-
-
-def _pair_rule(it: IterationStore) -> PairRuleConfig | None:
-    entry = it.stage("pairs") or it.stage("labelled")
-    return None if entry is None else TypeAdapter(PairRuleConfig).validate_python(entry.settings["pairs"])
 
 
 def _candidate(
@@ -256,65 +230,6 @@ def _candidate(
 def _mean(judgments: list[Judgment]) -> float | None:
     scores = [j.score for j in judgments if j.score is not None and len(j.response_ids) == 1]
     return fmean(scores) if scores else None
-
-
-def _decision(
-    it: IterationStore,
-    prompt: Prompt,
-    responses: list[Response],
-    judgments: list[Judgment],
-    beside: Beside,
-    trained: Sequence[PreferencePair | Labelled],
-    rule: PairRuleConfig | None,
-    applied: Corrections,
-) -> Decision:
-    entry = it.stage(rule.stage) if rule else None
-    if entry is None or rule is None:
-        return Decision(rule={}, outcome="open")
-    settings = rule.model_dump(mode="json")
-    if trained:
-        first = trained[0]
-        if isinstance(first, Labelled):
-            return Decision(rule=settings, outcome="labelled")
-        return Decision(rule=settings, outcome="pair", difference=first.margin)
-    if not entry.finished:
-        return Decision(rule=settings, outcome="open")
-    if isinstance(rule, SpinConfig):
-        return Decision(rule=settings, outcome="no_pair", reason=_why_no_spin(prompt, responses, applied))
-    usable, _ = all_usable(responses, judgments, beside, rule.min_readable, applied.scores)
-    scores = [s.score for s in usable]
-    difference = max(scores) - min(scores) if scores else None
-    if isinstance(rule, LabelSettings):
-        reason = nothing_labelled(usable, rule.label(usable)[0]) or "special_tokens"
-    else:
-        found = rule.choose(usable, derive_seed(entry.settings.get("seed", 0), it.manifest.iteration, "pairs"))
-        reason = found if isinstance(found, str) else _why_not_kept(it, rule, found, applied)
-    return Decision(rule=settings, outcome="no_pair", reason=reason, difference=difference)
-
-
-def _why_no_spin(prompt: Prompt, responses: Sequence[Response], applied: Corrections) -> str:
-    """Why a prompt has no pair with the answer that is given with it."""
-    found, _ = spin(prompt.reference, responses)
-    if isinstance(found, str):
-        return found
-    chosen = prompt.seed_id or prompt.id
-    out = all(frozenset({chosen, response.id}) in applied.excluded for response in found)
-    return "excluded" if out else "special_tokens"
-
-
-def _why_not_kept(
-    it: IterationStore, rule: PairSettings, found: Sequence[tuple[Scored, Scored]], applied: Corrections
-) -> str:
-    """Why a prompt that the rule gives pairs to has none: a person, others further apart, or its own text."""
-    if not any(applied.sides(*sides) for sides in found):
-        return "excluded"
-    margin = found[0][0].score - found[0][1].score
-    if rule.looks_at_all:
-        files = it.stored("pairs", PreferencePair).paths()
-        kept = select("SELECT min(margin) AS lowest FROM read_parquet($files)", files)
-        if kept and kept[0]["lowest"] is not None and margin <= kept[0]["lowest"]:
-            return "below_top"
-    return "special_tokens"
 
 
 def _shots(run: RunStore, t: int, ids: Sequence[str]) -> tuple[Shot, ...]:

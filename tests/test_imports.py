@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "loop",
         "query",
         "walk",
+        "decision",
         "overriding",
         "diagnose",
         "plan",
