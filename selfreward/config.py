@@ -127,7 +127,7 @@ class RunConfig(Frozen):
         for gates in ("stop_if", "warn_if"):
             measured, makes_pairs = self.evaluation.judge_data is not None, self.pairs.makes == "pairs"
             on_a_scale = not method.compares and method.usual_rubric is not None
-            if problem := getattr(self, gates).problem(measured, on_a_scale, makes_pairs):
+            if problem := getattr(self, gates).problem(measured, on_a_scale, makes_pairs, judged):
                 raise ValueError(f"{gates}.{problem}")
         refs = self.prompts.from_seeds or self.prompts.file is not None
         problem = misfit(self.train, self.pairs, self.judge, references=refs, responses=self.responses.n)

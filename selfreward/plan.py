@@ -107,10 +107,9 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
     instructions = [tokens(seed.instruction) for seed in ift] or [50]
     answer = min(config.responses.max_tokens, typical([seed.messages[-1].content for seed in ift]))
     prompt = min(config.prompts.max_tokens, round(fmean(instructions)))
-    count = min(config.prompts.count, len(ift)) if config.prompts.from_seeds else config.prompts.count
+    count = steps.prompts_at_hand(config, ift)
     candidates = count * config.responses.n
     asked = _REQUESTS_A_PROMPT * count
-    steps.check_prompt_file(config)
     if config.prompts.file is not None or config.prompts.from_seeds:
         prompts = StagePlan(stage="prompts", rows=count, most_rows=count)
     else:
@@ -135,7 +134,7 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
     )
     pairs = config.pairs.most_rows(count, config.responses.n)
     pair_bytes = pairs * 2 * config.responses.max_tokens * BYTES_A_TOKEN
-    compared, judgment_pairs, judgment_tokens = _meta_judging(config, eft, pairs, (prompt, answer))
+    compared, judgment_pairs, judgment_tokens = _meta_judging(config, eft, count, pairs, (prompt, answer))
     of_judgments = sum(stage.rows for stage in judgment_pairs)
     trained = pairs * 2 * (prompt + answer) + judgment_tokens
     return [
@@ -152,7 +151,7 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
 
 
 def _meta_judging(
-    config: RunConfig, eft: list[EFTSeed], pairs: int, lengths: tuple[int, int]
+    config: RunConfig, eft: list[EFTSeed], prompts: int, pairs: int, lengths: tuple[int, int]
 ) -> tuple[list[StagePlan], list[StagePlan], int]:
     """Comparing every two judgments of a response of each prompt in both orders, pairs of them, and those pairs' tokens
     in training; nothing where it is off."""
@@ -161,10 +160,10 @@ def _meta_judging(
         return [], [], 0
     judgment = min(method.max_tokens, typical([seed.rationale for seed in eft]))
     task = tokens(config.judge.load_rubric().body) + sum(lengths)
-    asked = config.prompts.count * method.samples * (method.samples - 1)
+    asked = prompts * method.samples * (method.samples - 1)
     cost = replace(meta.verdict.cost([asked]), responses=2)
     compared = costed("judgment_comparisons", meta.load_rubric(), cost, (task, judgment), eft)
-    kept = min(config.prompts.count, meta.most_pairs(pairs))
+    kept = min(prompts, meta.most_pairs(pairs))
     most_bytes = kept * 2 * (task + method.max_tokens) * BYTES_A_TOKEN
     made = StagePlan(stage="judgment_pairs", rows=kept, most_rows=kept, most_bytes=most_bytes)
     return [compared], [made], kept * 2 * (task + judgment)
@@ -176,7 +175,7 @@ def _judged(config: RunConfig, eft: list[EFTSeed], responses: StagePlan, lengths
         return []
 
     def judged(stage: str) -> list[StagePlan]:
-        return judging(stage, config.judge, [config.responses.n] * config.prompts.count, lengths, eft)
+        return judging(stage, config.judge, [config.responses.n] * (responses.rows // config.responses.n), lengths, eft)
 
     if config.pairs.asks == "initial":
         written = responses.model_copy(update={"stage": "initial_responses"})

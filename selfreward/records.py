@@ -17,7 +17,7 @@ _TO_JSON = json.JSONEncoder(ensure_ascii=False)
 class Frozen(BaseModel):
     """Frozen base of all records and settings: unknown fields are refused, field docstrings are the documentation."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Message(Frozen):
 
 class Record(Frozen):
     """What a stage stores: a row with an id."""
+
+    model_config = ConfigDict(allow_inf_nan=True)  # what models and files give is judged where it is used
 
     id: str
 

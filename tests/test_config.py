@@ -191,7 +191,7 @@ def test_a_run_without_a_name_has_the_recipes(tmp_path: Path, changes: dict[str,
             "train.micro_batch_size=4 does not",
         ),
         ("model: m\nseeds: {ift: x}\nresponses: {n: 1}\n", "responses.n: "),
-        ("model: m\nseeds: {ift: x}\ntrain: {beta: .nan}\n", "train.dpo.beta: "),
+        ("model: m\nseeds: {ift: x}\ntrain: {beta: .nan}\n", "train.dpo.beta.float: "),
         ("model: {name: m, reasoning_tags: ['', '']}\nseeds: {ift: x}\n", "model.reasoning_tags.0: "),
     ],
 )
@@ -308,3 +308,11 @@ def test_paths_in_a_judges_method_are_relative_to_the_recipe(tmp_path: Path) -> 
     assert (methods["four"].function, methods["five"].model) == ("package.module:f", "org/reward")
     alone = load_config(recipe(tmp_path, judge={"method": {"type": "verifiable", "function": "checks.py:f"}}))
     assert alone.judge.method.function == str(tmp_path / "checks.py:f")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "setting", ["train.beta=.inf", "pairs.min_margin=.nan", "judge.method={type: implicit, beta: .inf}"]
+)
+def test_what_is_no_finite_number_is_refused(setting: str) -> None:
+    with pytest.raises(ConfigError, match="finite number"):
+        load_config(find("recipes", "demo.yaml"), ["seeds.eft=null", setting])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selfreward.config import RunConfig, load_config
-from selfreward.errors import ConfigError, ModelError, SeedError, TemplateError
+from selfreward.errors import ConfigError, ModelError, SeedError, StageError, TemplateError
 from selfreward.plan import Plan, StagePlan, make_plan
 from selfreward.resources import find, names
 from selfreward.storage.run import RunStore
@@ -37,6 +37,42 @@ def test_no_more_prompts_are_taken_from_seeds_than_there_are(tmp_path: Path) -> 
     plan = make_plan(demo(tmp_path, "prompts.from_seeds=true", "prompts.count=5000", "pairs=spin", "responses.n=1"))
     seeds = stage(plan, "seeds_ift", sft=True).rows
     assert stage(plan, "prompts").rows == stage(plan, "responses").rows == stage(plan, "pairs").rows == seeds
+
+
+def rows_of(tmp_path: Path, name: str, *rows: dict[str, Any]) -> Path:
+    path = tmp_path / name
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_as_many_responses_are_judged_as_are_written(tmp_path: Path) -> None:
+    file = rows_of(tmp_path, "prompts.jsonl", *({"prompt": f"Say {i}."} for i in range(5)))
+    sampled = ("judge.method={type: sampled, samples: 2}", "iterations=1", "prompts.count=5000", "meta_judge={}")
+    for source, prompts in (("prompts.from_seeds=true", 101), (f"prompts.file={file}", 5)):
+        plan = make_plan(demo(tmp_path, *sampled, source))
+        responses = stage(plan, "responses").rows
+        assert (stage(plan, "prompts").rows, stage(plan, "judgments").rows) == (prompts, 2 * responses)
+        assert stage(plan, "judgment_comparisons").rows == 2 * prompts
+
+
+def test_prompts_of_seeds_that_are_conversations_are_refused(tmp_path: Path) -> None:
+    turns = [{"role": role, "content": "Hm."} for role in ("user", "assistant", "user", "assistant")]
+    talks = rows_of(tmp_path, "talks.jsonl", {"messages": turns})
+    with pytest.raises(StageError, match=r"prompts\.from_seeds: none of the 1 IFT seeds is one user's turn"):
+        make_plan(demo(tmp_path, f"seeds.ift={talks}", "prompts.from_seeds=true"))
+
+
+@pytest.mark.parametrize("asks", ["pairs=spin", "judge={rubric: reference_5pt, method: sampled}"])
+def test_a_file_without_answers_is_refused_where_they_are_asked_for(tmp_path: Path, asks: str) -> None:
+    none = rows_of(tmp_path, "none.jsonl", {"prompt": "Why?"})
+    checked = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
+    instructions = rows_of(tmp_path, "ifeval.jsonl", {"prompt": "Why?", **checked})
+    answers = rows_of(tmp_path, "answers.jsonl", {"prompt": "Why?", "reference": "Because."})
+    ask = (asks, "seeds.eft=null", "iterations=1")
+    for file, problem in ((none, "no reference"), (instructions, "IFEval's instructions, which are no answers")):
+        with pytest.raises(ConfigError, match=problem):
+            make_plan(demo(tmp_path, *ask, f"prompts.file={file}"))
+    assert stage(make_plan(demo(tmp_path, *ask, f"prompts.file={answers}")), "prompts").rows == 1
 
 
 def test_rows_tokens_and_steps(tmp_path: Path) -> None:

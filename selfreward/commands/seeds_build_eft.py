@@ -105,7 +105,7 @@ class _Judge(NamedTuple):
         from selfreward.config import make_config, parse_overrides
         from selfreward.storage.catalogue import find_config, find_run
         from selfreward.storage.run import RunStore
-        from selfreward.verdicts.judging import plain_config
+        from selfreward.verdicts.judging import judging_alone, plain_config
 
         named = [name for name, value in (("--run", self.run), ("--recipe", self.recipe)) if value]
         if len(named) == 2 or (self.run and self.model):
@@ -114,7 +114,7 @@ class _Judge(NamedTuple):
             raise typer.BadParameter("-i says which model of a run judges; name the run with --run")
         if self.run:
             path = find_run(self.run, self.runs_dir)
-            config = RunStore(path).config().model_dump(mode="json")
+            config = judging_alone(RunStore(path).config().model_dump(mode="json"))
             return make_config(config, {**parse_overrides(self.set_), "judge.model": None}, str(path))
         if self.recipe:
             judge = [f"judge.model.name={json.dumps(self.model)}"] if self.model else []

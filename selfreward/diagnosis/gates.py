@@ -26,6 +26,9 @@ _AFTER: dict[Name, After] = {
     "pairs_per_prompt": "pairs",
 }
 
+_OF_VERDICTS: tuple[Name, ...] = ("unreadable_share", "tie_share", "top_score_share")
+"""Looked at in the verdicts on an iteration's own responses."""
+
 
 class GateLimits(Frozen):
     """A gate trips when its figure reaches the value that is set here; those that are not set are open."""
@@ -47,8 +50,11 @@ class GateLimits(Frozen):
         """Those that are not open."""
         return tuple(name for name in get_args(Name) if getattr(self, name) is not None)
 
-    def problem(self, judge_is_measured: bool, on_a_scale: bool, makes_pairs: bool) -> str | None:
-        """What keeps a gate from ever tripping."""
+    def problem(self, judge_is_measured: bool, on_a_scale: bool, makes_pairs: bool, judged: bool) -> str | None:
+        """What keeps a gate from ever tripping. ``judged``: whether the rule looks at verdicts of responses."""
+        of_verdicts = [name for name in self.set() if name in _OF_VERDICTS]
+        if of_verdicts and not judged:
+            return f"{of_verdicts[0]}: with this pairs.type no response is judged; leave this out"
         if self.pairs_per_prompt is not None and not makes_pairs:
             return "pairs_per_prompt: the rule of pairs.type makes no pairs; leave this out"
         if self.judge_accuracy_low is not None and not judge_is_measured:

@@ -67,7 +67,12 @@ def verdict(
         if isinstance(value, numbers.Real) and math.isfinite(value):
             return float(value), ""
         return None, f"the function gave {str(value)[:100]!r}; expected a number, True, False or None"
-    return None, aside.said[:500]
+    return None, _storable(aside.said[:500])
+
+
+def _storable(text: str) -> str:
+    """Half a surrogate pair is in no UTF-8 file."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _end_with_parent(parent: int) -> None:
@@ -82,7 +87,7 @@ def main(connection: Connection) -> None:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     with SetAside() as aside:
         function = load(connection.recv())
-    connection.send(aside.said or None)
+    connection.send(_storable(aside.said) or None)
     while not aside.said:
         try:
             asked = connection.recv()

@@ -65,7 +65,7 @@ def check_instructions(references: Iterable[str]) -> None:
     check_installed()
     from if_verifiable.ifeval.instructions_registry import INSTRUCTION_DICT
 
-    found = [_asked(reference) for reference in references]
+    found = [instructions_of(reference) for reference in references]
     if None in found:
         raise ConfigError(
             "prompts.file: a row has a reference and no instruction_id_list, which judge.method.ifeval checks; rows "
@@ -83,7 +83,7 @@ def check_instructions(references: Iterable[str]) -> None:
         )
 
 
-def _asked(reference: str) -> dict[str, Any] | None:
+def instructions_of(reference: str) -> dict[str, Any] | None:
     """The instructions as ``seeding/prompt_file.py`` writes them; None where a reference is something else."""
     try:
         found = json.loads(reference)
@@ -104,7 +104,7 @@ def _has_data() -> bool:
 
 def _scores(prompt: str, response: str, reference: str | None) -> "EvaluationScores | None":
     """None for a prompt without instructions."""
-    asked = None if reference is None else _asked(reference)
+    asked = None if reference is None else instructions_of(reference)
     if asked is None:
         return None
     import langdetect

@@ -23,7 +23,7 @@ class VerifiableConfig(Frozen):
     ifeval: Literal["instruction_strict", "instruction_loose", "prompt_strict", "prompt_loose"] | None = None
     """In place of a function: the share of a prompt's instructions that are followed, or whether all of them are. The
     rows of ``prompts.file`` name them, as google/IFEval's do."""
-    timeout: float = Field(default=10.0, gt=0)
+    timeout: float = Field(default=10.0, gt=0, le=86_400)
     """Seconds that one call may take; one that takes longer is unreadable."""
 
     compares: ClassVar[bool] = False

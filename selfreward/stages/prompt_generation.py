@@ -201,6 +201,21 @@ def prompts_from_file(path: Path, count: int, iteration: int) -> Shard[Prompt]:
     return Shard(records, len(own))
 
 
+def single_turns(seeds: Sequence[IFTSeed]) -> list[IFTSeed]:
+    """Seeds that are one user's turn and its response, and so a prompt with an answer.
+
+    Raises:
+        StageError: none is.
+    """
+    usable = [one for one in seeds if [m.role for m in one.messages] == ["user", "assistant"]]
+    if not usable:
+        raise StageError(
+            f"prompts.from_seeds: none of the {len(seeds)} IFT seeds is one user's turn with its response; give "
+            "seeds.ift such rows, or have prompts written with prompts.from_seeds=false"
+        )
+    return usable
+
+
 def prompts_from_seeds(seeds: Sequence[IFTSeed], count: int, iteration: int, seed: int) -> Shard[Prompt]:
     """Iteration t's share of the seeds' instructions; ``seed`` is the same for all iterations.
 
@@ -210,12 +225,7 @@ def prompts_from_seeds(seeds: Sequence[IFTSeed], count: int, iteration: int, see
     Raises:
         StageError: no seed is one user's turn and its response.
     """
-    usable = [one for one in seeds if [m.role for m in one.messages] == ["user", "assistant"]]
-    if not usable:
-        raise StageError(
-            f"prompts.from_seeds: none of the {len(seeds)} IFT seeds is one user's turn with its response; give "
-            "seeds.ift such rows, or have prompts written with prompts.from_seeds=false"
-        )
+    usable = single_turns(seeds)
     size = min(count, len(usable))
     turn, place = divmod(iteration - 1, len(usable) // size)
     random.Random(derive_seed(seed, turn)).shuffle(usable)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import ConfigDict
+
 from selfreward.engines.loading import ModelConfig, load_chat, load_merged, load_weights, training_dtype
 from selfreward.errors import SelfRewardError, TrainingError
 from selfreward.objectives import ObjectiveConfig
@@ -56,6 +58,8 @@ class TrainingJob(Frozen):
 
 class TrainingResult(Frozen):
     """What came of it. ``steps`` holds TRL's log of every optimiser step."""
+
+    model_config = ConfigDict(allow_inf_nan=True)  # a figure beside the loss may be no number
 
     counts: dict[str, int]
     steps: list[dict[str, float]]

@@ -7,7 +7,7 @@ from selfreward.steps.heldout import heldout_rows, measure_judge
 from selfreward.steps.iteration import begin_iteration, check_model, finish_iteration
 from selfreward.steps.judgments import build_judgment_pairs, compare_judgments
 from selfreward.steps.pairs import Asked, ask_for_rule, build_pairs
-from selfreward.steps.seeds import build_examples, check_prompt_file, read_seeds, seed_notices, store_seeds
+from selfreward.steps.seeds import build_examples, prompts_at_hand, read_seeds, seed_notices, store_seeds
 from selfreward.steps.training import skip_sft, train, train_sft, trained_policy
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "build_pairs",
     "check_gates",
     "check_model",
-    "check_prompt_file",
     "compare_judgments",
     "compare_models",
     "comparison_prompts",
@@ -27,6 +26,7 @@ __all__ = [
     "heldout_rows",
     "judge_responses",
     "measure_judge",
+    "prompts_at_hand",
     "read_seeds",
     "seed_notices",
     "skip_sft",

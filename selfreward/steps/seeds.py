@@ -8,13 +8,14 @@ from selfreward.config import RunConfig
 from selfreward.eft.sidecar import changed_since
 from selfreward.errors import ConfigError, SeedError
 from selfreward.judges import JudgeConfig, build_teachable
-from selfreward.judges.ifeval import check_instructions
+from selfreward.judges.ifeval import check_instructions, instructions_of
 from selfreward.records import EFTSeed, Example, IFTSeed, Record, derive_seed
 from selfreward.seeding.draws import plain
 from selfreward.seeding.own_format import read_eft, read_ift
 from selfreward.seeding.prompt_file import read_prompts
 from selfreward.session import Session, Stage, at_once
 from selfreward.stages import sft_examples
+from selfreward.stages.prompt_generation import single_turns
 from selfreward.stages.shard import Shard
 from selfreward.steps.heldout import heldout_rows
 from selfreward.steps.keys import made_from, model_inputs, rubric_inputs
@@ -29,7 +30,8 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
 
     Raises:
         SeedError: with the bad rows of both.
-        ConfigError: EFT seeds, and a rubric whose judgments they do not show.
+        ConfigError: EFT seeds and a rubric that they do not show, or no references where they are asked for.
+        StageError: prompts are to come from seeds, and none is one.
     """
     config.judge.rubrics()  # those that no seed shows are checked too
     scale = teacher_of(config.judge).load_rubric().front.scale
@@ -37,6 +39,7 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
         raise ConfigError(f"seeds.eft: {wrong}")
     if asks := config.judge.needs_references():
         _check_references(config, asks)
+    _check_answers(config)
     errors: list[str] = []
 
     def read(path: str | None, reader: Callable[[Path], list[R]]) -> list[R]:
@@ -50,6 +53,8 @@ def read_seeds(config: RunConfig) -> tuple[list[IFTSeed], list[EFTSeed]]:
     eft = read(config.seeds.eft, lambda path: read_eft(path, scale, score_only=teaches_scores_alone(config)))
     if errors:
         raise SeedError("\n".join(errors))
+    if config.prompts.from_seeds:
+        single_turns(ift)
     return ift, eft
 
 
@@ -81,16 +86,40 @@ def _check_references(config: RunConfig, asks: str) -> None:
         raise ConfigError(f"evaluation.judge_data: held-out rankings have no references, and {asks}; leave it out")
 
 
-def check_prompt_file(config: RunConfig) -> None:
-    """Raises ConfigError where a file of prompts is too short for the run."""
+def _check_answers(config: RunConfig) -> None:
+    """Raises ConfigError where references are taken for answers, and a file of prompts has none of that kind."""
     if config.prompts.file is None:
         return
+    rubrics = [rubric.path for rubric in config.judge.rubrics().values() if rubric.needs_reference]
+    if config.pairs.type != "spin" and not rubrics:
+        return
+    asks = "pairs.type=spin has them chosen" if config.pairs.type == "spin" else f"{rubrics[0]} grades against them"
+    references = [row.reference for row in read_prompts(Path(config.prompts.file)) if row.reference is not None]
+    if not references or any(map(instructions_of, references)):
+        found = "has IFEval's instructions, which are no answers" if references else "has no reference answers"
+        raise ConfigError(
+            f'{config.prompts.file}: {found}, and {asks}; rows are {{"prompt": …, "reference": …}}, or use another '
+            "pairs.type, rubric or file"
+        )
+
+
+def prompts_at_hand(config: RunConfig, ift: Sequence[IFTSeed]) -> int:
+    """How many prompts the first iteration has, at most.
+
+    Raises:
+        ConfigError: a file of prompts is too short for the run.
+    """
+    if config.prompts.from_seeds:
+        return min(config.prompts.count, len(single_turns(ift)))
+    if config.prompts.file is None:
+        return config.prompts.count
     rows = len(read_prompts(Path(config.prompts.file)))
     if rows <= (config.iterations - 1) * config.prompts.count:
         raise ConfigError(
             f"{config.prompts.file}: {rows} prompts are too few for {config.iterations} iterations "
             f"of prompts.count={config.prompts.count}: add prompts, lower prompts.count, or ask for less with -n"
         )
+    return min(config.prompts.count, rows)
 
 
 def not_shown_by_eft(judge: JudgeConfig, path: str) -> str | None:

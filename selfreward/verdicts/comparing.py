@@ -29,7 +29,15 @@ from selfreward.storage.durable import discard, value_hash
 from selfreward.storage.iteration import StageKey
 from selfreward.storage.run import RunStore
 from selfreward.verdicts.held_out_prompts import held_out_prompts
-from selfreward.verdicts.judging import PROMPTS_A_SAVE, OpenEngine, model_of_run, named_model, who_inputs, who_settings
+from selfreward.verdicts.judging import (
+    PROMPTS_A_SAVE,
+    OpenEngine,
+    judging_alone,
+    model_of_run,
+    named_model,
+    who_inputs,
+    who_settings,
+)
 from selfreward.verdicts.keeping import kept
 from selfreward.verdicts.targets import Target
 from selfreward.verdicts.who import Who
@@ -115,8 +123,7 @@ def _config(match: Match, run: RunStore) -> RunConfig:
     changes = parse_overrides(list(target.overrides))
     if target.rubric is not None:
         changes["judge.rubric"] = target.rubric
-    # No pairs are made here, so what they ask of a judge is no matter.
-    made = make_config({**plain, "judge": judge, "name": None}, {"pairs.min_readable": 1, **changes}, str(run.path))
+    made = make_config({**judging_alone(plain), "judge": judge}, changes, str(run.path))
     if not made.judge.method.compares:
         raise ConfigError(
             f"judge.method.type={made.judge.method.type}: judges one response, and two are compared here; leave it "

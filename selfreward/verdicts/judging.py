@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -49,6 +49,13 @@ def plain_config(model: str | None, overrides: Iterable[str]) -> RunConfig:
         judge = {}
     data = {"model": model or "unnamed", "seeds": {"ift": "unused"}, "judge": judge}
     return make_config(data, changes, "--set")
+
+
+def judging_alone(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's settings where nothing is trained: what pairs, training and gates ask of a judge is no matter then."""
+    idle: dict[str, Any] = {"pairs": {}, "train": {}, "meta_judge": None, "stop_if": {}, "warn_if": {}}
+    responses = {**recipe["responses"], "n": max(2, recipe["responses"]["n"])}  # that pairs need two is no matter too
+    return {**recipe, **idle, "responses": responses, "name": None}
 
 
 def named_model(config: RunConfig) -> Who:

@@ -9,7 +9,7 @@ from selfreward.engines.server import ServerConfig
 from selfreward.errors import ConfigError, StoreError
 from selfreward.storage.catalogue import find_run
 from selfreward.storage.run import RunStore
-from selfreward.verdicts.judging import model_of_run, named_model, plain_config, trained_models
+from selfreward.verdicts.judging import judging_alone, model_of_run, named_model, plain_config, trained_models
 from selfreward.verdicts.who import Who
 
 
@@ -51,8 +51,7 @@ def config_of(target: Target, run: RunStore | None, method: str | None) -> RunCo
         changes.append(f"judge.method.type={method}")
     if run is None:
         return plain_config(target.name, changes)
-    # No pairs are made here, so what they ask of a judge is no matter.
-    own = {**run.config().model_dump(mode="json"), "name": None, "pairs": {}}
+    own = judging_alone(run.config().model_dump(mode="json"))
     return make_config(own, parse_overrides(changes), str(run.path))
 
 

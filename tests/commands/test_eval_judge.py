@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from fixture_run import NASTY, Command
 
+from selfreward.config import make_config
 from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Ask, Request, Sampling
 from selfreward.engines.transformers import TransformersConfig
@@ -193,8 +194,6 @@ def test_every_model_of_a_run_by_its_own_recipe(
 
 def test_a_runs_fixed_judge_is_measured_once(command: Command, judging: Judging, finished_run: RunStore) -> None:
     held = {"judge.model": {"name": BUILTIN}, "evaluation.judge_data": "held.jsonl", "evaluation.judge_prompts": 4}
-    from selfreward.config import make_config
-
     finished_run.save_config(make_config(finished_run.config().model_dump(mode="json"), held, "test"))
     code, out, err = command("eval", "judge", "small", "--json")
     assert code == 0, err
@@ -202,3 +201,22 @@ def test_a_runs_fixed_judge_is_measured_once(command: Command, judging: Judging,
     assert ([judge["judge"] for judge in found["judges"]], found["prompts"]) == ([BUILTIN], 4)
     code, _, err = command("eval", "judge", "small", "-i", "1")
     assert (code, f"is judged by {BUILTIN} in every iteration" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"pairs.type": "spin", "prompts.from_seeds": True, "responses.n": 1},
+        {"pairs.type": "threshold", "train.type": "kto", "stop_if.top_score_share": 0.5},
+        {"meta_judge": {}, "pairs.min_readable": 3},
+    ],
+    ids=["spin", "kto", "meta_judge"],
+)
+def test_what_a_run_is_trained_by_is_no_matter(
+    command: Command, judging: Judging, finished_run: RunStore, training: dict[str, Any]
+) -> None:
+    plain = finished_run.config().model_dump(mode="json")
+    finished_run.save_config(make_config(plain, training, "test"))
+    asked = ("--method", "expected", "--data", "held.jsonl", "--limit", "2")
+    code, _, err = command("eval", "judge", "small", "-i", "0", *asked)
+    assert code == 0, err

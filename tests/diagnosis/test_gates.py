@@ -58,7 +58,11 @@ def test_limits_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
 
 
 def test_gates_that_could_never_trip_are_named() -> None:
-    assert "evaluation.judge_data" in (GateLimits(judge_accuracy_low=0.5).problem(False, True, True) or "")
-    assert "no scale" in (GateLimits(top_score_share=0.5).problem(True, False, True) or "")
-    assert "makes no pairs" in (GateLimits(pairs_per_prompt=0.5).problem(True, True, False) or "")
-    assert GateLimits(judge_accuracy_low=0.5, top_score_share=0.5).problem(True, True, True) is None
+    assert "evaluation.judge_data" in (GateLimits(judge_accuracy_low=0.5).problem(False, True, True, True) or "")
+    assert "no scale" in (GateLimits(top_score_share=0.5).problem(True, False, True, True) or "")
+    assert "makes no pairs" in (GateLimits(pairs_per_prompt=0.5).problem(True, True, False, True) or "")
+    assert GateLimits(judge_accuracy_low=0.5, top_score_share=0.5).problem(True, True, True, True) is None
+    for name in ("unreadable_share", "tie_share", "top_score_share"):
+        limits = GateLimits.model_validate({name: 0.5})
+        assert f"{name}: with this pairs.type no response is judged" in (limits.problem(True, True, True, False) or "")
+    assert GateLimits(judge_accuracy_low=0.5, length_growth=2).problem(True, True, True, False) is None

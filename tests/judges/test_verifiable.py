@@ -27,6 +27,7 @@ def check(prompt, response, reference):
     if response == "none": return None
     if response == "text": return "very good"
     if response == "nan": return float("nan")
+    if response == "half a letter": raise ValueError("\\udc80")
     if response == "numpy": return np.isclose(1.0, 1.0)
     if response == "single": return np.float32(0.5)
     if response == "array": return np.zeros(2)
@@ -81,6 +82,18 @@ def test_whatever_goes_wrong_is_one_unreadable_verdict(checks: Path) -> None:
     assert "'very good'; expected a number" in text
     assert "'nan'; expected a number" in nan
     assert "ended with status 3" in crash
+
+
+def test_what_it_raises_can_be_stored(checks: Path) -> None:
+    (found,) = judge(f"{checks}:check", "half a letter")
+    assert found.raw == "ValueError: \\udc80"
+    found.raw.encode()
+
+
+@pytest.mark.parametrize("timeout", [0, float("inf"), 1e9])
+def test_a_call_takes_a_day_at_most(timeout: float) -> None:
+    with pytest.raises(ValidationError):
+        JudgeConfig.model_validate({"method": {"type": "verifiable", "function": "checks.py:f", "timeout": timeout}})
 
 
 def test_a_call_that_hangs_is_ended(checks: Path) -> None:
