@@ -52,6 +52,8 @@ def where_and_what_next(config: RunConfig, run: RunStore, default_runs_dir: Path
             yield f"{row.adapter}: {row.model}, a PEFT adapter over {config.model.name}"
         if row.pairs:
             yield f"{run.path / f'iter-{row.iteration:03d}' / 'pairs'}: {row.pairs} preference pairs (Parquet)"
+        if row.labelled:
+            yield f"{run.path / f'iter-{row.iteration:03d}' / 'labelled'}: {row.labelled} labelled responses (Parquet)"
     if with_pairs:
         yield _flags(diagnose(run))
     if config.description:

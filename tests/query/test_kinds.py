@@ -17,6 +17,7 @@ from selfreward.query.pairs import PAIR_SORTS, PairFilter, page_of_pairs
 from selfreward.query.questions import questions_of
 from selfreward.storage.run import RunStore
 from selfreward.templates import load_rubric
+from selfreward.terminal.report import where_and_what_next
 from selfreward.walk import PromptWalk, walk
 
 
@@ -88,6 +89,12 @@ def test_labels_stand_in_the_place_of_pairs(command: Command, finished_run: RunS
     code, out, err = command("show", "small", unwanted.id)
     assert (code, "UNWANTED" in out, "threshold" in out) == (0, True, True), err
     assert iteration_facts(finished_run, 1).row.labelled == 2
+
+
+def test_the_end_of_a_run_says_where_labels_are(finished_run: RunStore) -> None:
+    make_labelled(finished_run)
+    said = list(where_and_what_next(finished_run.config(), finished_run))
+    assert any(line.endswith("iter-001/labelled: 2 labelled responses (Parquet)") for line in said)
 
 
 def test_a_score_for_a_labelled_response_waits_for_a_fork(finished_run: RunStore) -> None:
