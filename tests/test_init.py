@@ -29,8 +29,8 @@ def test_settings_are_explained(tmp_path: Path) -> None:
     assert "  # How strongly the policy is held to the reference." not in lines  # beta is not in the demo's recipe
     assert lines[lines.index("iterations: 2") - 1] == "# Self-reward iterations; 0 does the SFT step only."
     assert (
-        lines[lines.index("    type: expected") - 2]
-        == "  # How verdicts are asked for: `type: sampled`, `type: expected` or `type: pairwise`."
+        "  # How verdicts are asked for: `type: sampled`, `expected`, `pairwise`, `implicit`, `reward_model`,"
+        in lines[: lines.index("    type: expected")]
     )
     assert max(map(len, lines[1:])) <= 120
 

@@ -12,11 +12,11 @@ from pydantic import Field
 
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import NO_LIMIT, DType, ModelConfig, context_length, dtype_name, eos_ids, load_chat
-from selfreward.engines.protocol import Answer, Ask, Capability, Engine, EngineRoom, Likelihood, Sampling
+from selfreward.engines.protocol import Answer, Ask, Capability, Engine, EngineRoom, NextToken, Sampling
 from selfreward.engines.transcribing import Transcriber
 from selfreward.engines.vllm_checks import NOT_IN_KEY, check_extra, check_gpus, vllm_is_installed
 from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep, Start
-from selfreward.engines.vllm_worker import Worker, request_to_vllm, turn_to_vllm
+from selfreward.engines.vllm_worker import Worker, request_to_vllm
 from selfreward.errors import EngineError
 from selfreward.models import resolve_model
 from selfreward.records import Frozen, NotInKey
@@ -57,10 +57,7 @@ class VllmConfig(Frozen):
 
     def capabilities(self) -> frozenset[Capability]:
         """What engines of this kind can do."""
-        found: set[Capability] = {"adapters", "prefill", "next_token", "json_schema"}
-        if not self.merge_adapter:  # what is merged leaves no other weights beside it
-            found.add("likelihood")
-        return frozenset(found)
+        return frozenset({"adapters", "prefill", "next_token", "json_schema"})
 
     def check(self, model: ModelConfig, setting: str = "engine") -> None:
         """See to it that vLLM is there and takes these settings, before hours of work.
@@ -131,8 +128,7 @@ class VllmEngine:
         self._transcriber = Transcriber(self.chat, model.reasoning_tags, eos_ids(model, self.chat))
         self._model, self._config, self._room = model, config, room
         self._adapter: Path | None = None
-        self._numbers: dict[Path | None, int] = {None: 0}
-        self._served = 0
+        self._adapters_served = 0
         self._workers: list[Worker] = []
         self._asked: dict[int, _Asked] = {}
         self._finished: list[int] = []
@@ -147,7 +143,7 @@ class VllmEngine:
         if adapter == self._adapter:
             return
         self._adapter = adapter
-        self._number(adapter, anew=True)
+        self._adapters_served += 1
         if self._merging:
             self._end_workers()
         for worker in self._workers:
@@ -163,14 +159,17 @@ class VllmEngine:
 
     def submit(self, ask: Ask) -> int:
         """See :class:`~selfreward.engines.protocol.Engine`."""
+        assert isinstance(ask.how, Sampling | NextToken), "vLLM 0.32 dies over a prompt under an adapter"
         self._start_workers()
         self._tickets += 1
         ticket = self._tickets
-        requests = self._requests(ticket, ask)
-        asked = self._asked[ticket] = _Asked(ask, [Answer(len(work.prompt)) for work in requests], 0)
+        encoded = self._transcriber.encode(ask.requests)
+        new_tokens = ask.how.max_tokens if isinstance(ask.how, Sampling) else 1
+        asked = self._asked[ticket] = _Asked(ask, [Answer(len(ids)) for ids in encoded], 0)
         shares: dict[int, list[Generate]] = {}
-        for work in requests:
-            if len(work.prompt) + work.max_tokens <= self.context:
+        for index, ids in enumerate(encoded):
+            if len(ids) + new_tokens <= self.context:
+                work = request_to_vllm((ticket, index), ids, ask.how, self._transcriber.eos)
                 number = min(range(len(self._workers)), key=lambda w: self._workers[w].sequences)
                 self._workers[number].give(work)
                 shares.setdefault(number, []).append(work)
@@ -180,15 +179,6 @@ class VllmEngine:
         if not asked.missing:
             self._finished.append(ticket)
         return ticket
-
-    def _requests(self, ticket: int, ask: Ask) -> list[Generate]:
-        how = ask.how
-        if isinstance(how, Likelihood):
-            serve = Serve(str(how.adapter) if how.adapter else None, self._number(how.adapter))
-            targets = self._transcriber.targets(ask.requests)
-            return [turn_to_vllm((ticket, index), target, serve) for index, target in enumerate(targets)]
-        encoded = self._transcriber.encode(ask.requests)
-        return [request_to_vllm((ticket, index), ids, how, self._transcriber.eos) for index, ids in enumerate(encoded)]
 
     def collect(self) -> tuple[int, list[Answer]]:
         """See :class:`~selfreward.engines.protocol.Engine`."""
@@ -234,14 +224,7 @@ class VllmEngine:
         return Worker.start(self._room.directory / log, config.environment(number), start, self._max_num_seqs)
 
     def _serve(self) -> Serve:
-        return Serve(str(self._adapter) if self._adapter else None, self._number(self._adapter))
-
-    def _number(self, adapter: Path | None, *, anew: bool = False) -> int:
-        """What vLLM knows an adapter by; another one whenever it is handed over anew, since files change."""
-        if anew or adapter not in self._numbers:
-            self._served += 1
-            self._numbers[adapter] = self._served
-        return self._numbers[adapter]
+        return Serve(str(self._adapter) if self._adapter else None, self._adapters_served)
 
     def _hear(self, worker: Worker) -> None:
         try:

@@ -14,7 +14,7 @@ _OURS = frozenset(
         *("model", "tokenizer", "revision", "served_model_name", "trust_remote_code", "load_format"),
         *("dtype", "quantization", "max_model_len", "max_num_seqs", "gpu_memory_utilization", "enable_sleep_mode"),
         *("tensor_parallel_size", "data_parallel_size"),
-        *("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras", "enable_prefix_caching"),
+        *("enable_lora", "max_lora_rank", "max_loras", "enable_prefix_caching"),
     }
 )
 """Arguments that follow from other settings."""

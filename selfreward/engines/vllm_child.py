@@ -17,7 +17,7 @@ from typing import Any
 
 from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep, Start
 from selfreward.engines.vllm_weights import is_adapter, rank_of, refused, with_weights
-from selfreward.errors import EngineError, SelfRewardError
+from selfreward.errors import SelfRewardError
 
 _SECONDS_TO_END = 10.0
 _CPU_CACHE_LIMIT = 4 << 30
@@ -103,14 +103,10 @@ class Worker:
 
         name = f"{work.key[0]}-{work.key[1]}"
         self._keys[name] = work
-        serve, lora = work.serve or self._serve, None
-        if work.serve is not None and (self._merged or not (serve.adapter is None or self._fits(serve.adapter))):
-            raise EngineError(
-                "it cannot serve this adapter beside its model, and merged into the weights an adapter leaves no "
-                "reference: judge.method.type=implicit needs engine.type=transformers here"
-            )
-        if self._lora and serve.adapter is not None:
-            lora = LoRARequest(f"adapter-{serve.number}", serve.number, serve.adapter)
+        lora = None
+        if self._lora and self._serve.adapter is not None:
+            number = self._serve.number
+            lora = LoRARequest(f"adapter-{number}", number, self._serve.adapter)
         prompt = {"prompt_token_ids": list(work.prompt)}
         self._engine.add_request(name, prompt, self._parameters(work), lora_request=lora)
 
@@ -129,7 +125,6 @@ class Worker:
             # With one generator a request, vLLM's CPU workers die at 128 sequences.
             seed=None if self._on_cpu else work.seed,
             logprob_token_ids=list(work.logprobs_of) or None,
-            prompt_logprobs=0 if work.scored else None,  # of the tokens themselves, and of none beside them
             structured_outputs=StructuredOutputsParams(json=dict(schema)) if schema else None,
             # Only stop strings need the text as it comes; it is made from the ids on the other side.
             detokenize=bool(work.stop),
@@ -141,9 +136,6 @@ class Worker:
         if work.logprobs_of:
             (found,) = output.outputs[0].logprobs
             return Finished(work.key, logprobs=tuple(found[token].logprob for token in work.logprobs_of))
-        if work.scored:
-            places = zip(work.prompt[-work.scored :], output.prompt_logprobs[-work.scored :], strict=True)
-            return Finished(work.key, logprobs=tuple(found[token].logprob for token, found in places))
         return Finished(work.key, tuple(tuple(one.token_ids) for one in output.outputs))
 
 

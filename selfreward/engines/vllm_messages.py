@@ -11,16 +11,8 @@ Key = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Serve:
-    """Answer with this adapter, of which there is one of each number; None is the root model."""
-
-    adapter: str | None
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
 class Generate:
-    """Continue these ids; or tell how likely each of ``logprobs_of`` is to be the next one, or their last ones are."""
+    """Continue these ids; or, with ``logprobs_of``, tell how likely each of those is to be the next one."""
 
     key: Key
     prompt: Sequence[int]
@@ -33,10 +25,14 @@ class Generate:
     seed: int | None = None
     json_schema: Mapping[str, Any] | None = None
     logprobs_of: tuple[int, ...] = ()
-    scored: int = 0
-    """Last tokens of the prompt whose own log-probabilities are asked for."""
-    serve: Serve | None = None
-    """The adapter for this request alone; as the engine serves where not said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Answer with this adapter, of which there is one of each number; None is the root model."""
+
+    adapter: str | None
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,7 @@ def with_weights(start: Start) -> tuple[dict[str, Any], bool]:
     reason = "engine.merge_adapter is set" if start.merge_adapter else refused(adapter)
     if reason is None:
         rank = next(rank for rank in _RANKS if rank >= rank_of(adapter))
-        # One is served at a time; two are kept, since rewards are asked of a policy and its reference by turns.
-        lora = {"enable_lora": True, "max_lora_rank": rank, "max_loras": 1, "max_cpu_loras": 2}
-        return arguments | lora, False
+        return arguments | {"enable_lora": True, "max_lora_rank": rank, "max_loras": 1}, False
     print(f"selfreward: the adapter is merged before it is served: {reason}", flush=True)
     merged = _merge(start.model, adapter, arguments["dtype"], Path(start.scratch))
     return arguments | {"model": merged}, True

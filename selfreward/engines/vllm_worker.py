@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from selfreward.engines.chat import Target
 from selfreward.engines.child import Child
-from selfreward.engines.protocol import How, Likelihood, NextToken, Reward
-from selfreward.engines.vllm_messages import Generate, Key, Serve, Start
+from selfreward.engines.protocol import NextToken, Sampling
+from selfreward.engines.vllm_messages import Generate, Key, Start
 from selfreward.records import derive_seed
 
 _CHILD = "selfreward.engines.vllm_child"
@@ -67,14 +66,8 @@ class Worker:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-def turn_to_vllm(key: Key, target: Target, serve: Serve) -> Generate:
-    """A finished chat whose last turn is to be scored. vLLM always writes a token too, which nobody looks at."""
-    return Generate(key, target.ids, max_tokens=1, temperature=0.0, scored=len(target.ids) - target.start, serve=serve)
-
-
-def request_to_vllm(key: Key, prompt: list[int], how: How, eos: tuple[int, ...]) -> Generate:
+def request_to_vllm(key: Key, prompt: list[int], how: Sampling | NextToken, eos: tuple[int, ...]) -> Generate:
     """One request as a child is told of it. Its seed hangs on its place in the ask alone."""
-    assert not isinstance(how, Likelihood | Reward), "vLLM has other ways for these"
     if isinstance(how, NextToken):
         return Generate(key, prompt, max_tokens=1, temperature=0.0, logprobs_of=how.token_ids)
     greedy = how.temperature < _GREEDY

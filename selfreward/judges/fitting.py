@@ -2,7 +2,6 @@
 
 from selfreward.engines import AnyEngine
 from selfreward.engines.chat import Chat
-from selfreward.engines.vllm import VllmConfig
 from selfreward.errors import EngineError
 from selfreward.judges import JudgeConfig, build_judge
 from selfreward.judges.protocol import Judge, Reader
@@ -24,10 +23,8 @@ def check_can(judge: Judge | Reader, asks: tuple[str, str], engine: AnyEngine, s
     """The same of any way to ask for a verdict: ``asks`` is the setting that chooses it, and its value."""
     lacking = sorted(judge.needs - engine.capabilities())
     if lacking:
-        merges = isinstance(engine, VllmConfig) and engine.merge_adapter
-        merged = f" ({setting}.merge_adapter leaves no reference)" if merges else ""
         raise EngineError(
             f"{'='.join(asks)} needs an engine with {', '.join(lacking)}, which "
-            f"{setting}.type={engine.type} has not{merged}; use {asks[0]}=sampled, or another engine"
+            f"{setting}.type={engine.type} has not; use {asks[0]}=sampled, or another engine"
         )
     judge.check(chat)

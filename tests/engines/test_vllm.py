@@ -11,7 +11,7 @@ import pytest
 from selfreward.engines import vllm, vllm_checks, vllm_worker
 from selfreward.engines.driver import ask, work_through
 from selfreward.engines.loading import ModelConfig
-from selfreward.engines.protocol import Ask, Asking, EngineRoom, Likelihood, NextToken, Request, Sampling
+from selfreward.engines.protocol import Ask, Asking, EngineRoom, NextToken, Request, Sampling
 from selfreward.engines.vllm import VllmConfig, VllmEngine
 from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep, Start
 from selfreward.errors import EngineError
@@ -35,8 +35,6 @@ def answers_all(child: "ScriptedChild", message: Any) -> None:
 def finished(child: "ScriptedChild", work: Generate) -> Finished:
     if work.logprobs_of:
         return Finished(work.key, logprobs=tuple(-float(token) for token in work.logprobs_of))
-    if work.scored:
-        return Finished(work.key, logprobs=(-1.5,) * work.scored)
     return Finished(work.key, tuple((100 + k, child.eos) for k in range(work.n)))
 
 
@@ -137,35 +135,8 @@ def test_log_probabilities_come_in_the_order_asked(open_engine: Open, children: 
     assert (children[0].work[0].max_tokens, children[0].work[0].n) == (1, 1)
 
 
-def test_last_turns_are_scored_by_the_adapter_that_is_asked_about(
-    open_engine: Open, children: list[ScriptedChild], tmp_path: Path
-) -> None:
-    engine = open_engine()
-    engine.use(tmp_path / "policy")
-    turns = [Request((*r.messages, Message(role="assistant", content="Two words."))) for r in requests(2)]
-    for adapter in (tmp_path / "policy", tmp_path / "reference", None, tmp_path / "reference"):
-        answers = ask(engine, turns, Likelihood(adapter))
-        assert [answer.logprobs for answer in answers] == [(-1.5,) * children[0].work[-1].scored] * 2
-    (target, _) = engine.chat.encode_targets([r.messages for r in turns])
-    work = children[0].work[::2]
-    assert (list(work[0].prompt), work[0].scored) == (target.ids, len(target.ids) - target.start)
-    assert {(w.max_tokens, w.n, w.temperature) for w in work} == {(1, 1, 0.0)}
-    served = [w.serve for w in work]
-    assert [s and s.adapter for s in served] == [
-        *(str(tmp_path / name) for name in ("policy", "reference")),
-        None,
-        str(tmp_path / "reference"),
-    ]
-    policy, reference, root, again = (s.number for s in served if s is not None)
-    assert len({policy, reference, root}) == 3
-    assert again == reference
-    engine.use(tmp_path / "reference")
-    assert children[0].messages[-1].number not in {policy, reference, root}, "weights may have changed since"
-
-
-def test_merged_adapters_leave_no_reference() -> None:
-    assert "likelihood" in VllmConfig().capabilities()
-    assert "likelihood" not in VllmConfig(merge_adapter=True).capabilities()
+def test_it_knows_no_likelihood_of_whole_turns() -> None:
+    assert "likelihood" not in VllmConfig().capabilities()
 
 
 def test_what_does_not_fit_is_not_asked(open_engine: Open, children: list[ScriptedChild]) -> None:

@@ -9,17 +9,7 @@ import pytest
 
 from selfreward.engines.driver import ask, work_through
 from selfreward.engines.loading import ModelConfig
-from selfreward.engines.protocol import (
-    Answer,
-    Ask,
-    Asking,
-    Engine,
-    EngineRoom,
-    Likelihood,
-    NextToken,
-    Request,
-    Sampling,
-)
+from selfreward.engines.protocol import Answer, Ask, Asking, Engine, EngineRoom, NextToken, Request, Sampling
 from selfreward.engines.transformers import TransformersConfig
 from selfreward.engines.vllm import VllmConfig, VllmEngine
 from selfreward.engines.vllm_checks import vllm_is_installed
@@ -182,23 +172,6 @@ def test_trained_weights_are_served_and_not_stale_ones(vllm: VllmEngine, plain: 
     vllm.use(None)
     assert scores(vllm) == pytest.approx(root, abs=1e-3)
     assert vllm.processes() == process
-
-
-def test_last_turns_are_as_likely_as_in_transformers(vllm: VllmEngine, plain: Engine, adapters: list[Path]) -> None:
-    turns = [
-        Request((*r.messages, Message(role="assistant", content=f"Well, {i} times."))) for i, r in enumerate(REQUESTS)
-    ]
-    policy, reference, _ = adapters
-    for engine in (vllm, plain):
-        engine.use(policy)
-    found = []
-    for adapter in (policy, reference, None, policy):
-        one, other = (ask(engine, turns, Likelihood(adapter)) for engine in (vllm, plain))
-        for a, b in zip(one, other, strict=True):
-            assert list(a.logprobs) == pytest.approx(list(b.logprobs), abs=1e-3)
-        found.append([math.fsum(answer.logprobs) for answer in one])
-    assert found[0] == pytest.approx(found[3], abs=1e-3)
-    assert all(math.dist(found[0], others) > 0.01 for others in found[1:3])
 
 
 def test_an_adapter_that_vllm_refuses_is_merged(vllm: VllmEngine, plain: Engine, adapters: list[Path]) -> None:
