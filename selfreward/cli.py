@@ -3,14 +3,21 @@
 import os
 import sys
 import time
-from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from selfreward.commands import evaluate, models, rubrics, seeds
+from selfreward.commands.compare import compare
+from selfreward.commands.diagnose import diagnose
+from selfreward.commands.export import export
+from selfreward.commands.html_report import html_report
 from selfreward.commands.options import RUNS, AsJson, Overrides, RunName, RunsDir, find_run, say
+from selfreward.commands.override import override
+from selfreward.commands.pairs import pairs
+from selfreward.commands.show import show
+from selfreward.commands.view import view
 from selfreward.errors import SelfRewardError
 
 if TYPE_CHECKING:
@@ -18,7 +25,6 @@ if TYPE_CHECKING:
     from selfreward.storage.run import RunStore
 
 _SECONDS_BETWEEN_LOOKS = 1.0
-T = TypeVar("T", bound=str)
 
 app = typer.Typer(
     help="Self-rewarding alignment: a model writes prompts, answers them, judges its answers and trains on them.",
@@ -27,11 +33,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+for command in (pairs, show, compare, export, override, diagnose, view):
+    app.command()(command)
 app.add_typer(seeds.app, name="seeds")
 app.add_typer(rubrics.app, name="rubrics")
 app.add_typer(evaluate.app, name="eval")
 app.command()(models.merge)
 app.command("train-reward")(models.train_reward)
+app.command("report")(html_report)
 
 
 @app.command()
@@ -122,92 +131,6 @@ def ls(as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
 
 
 @app.command()
-def show(
-    run: RunName,
-    item: Annotated[
-        str, typer.Argument(metavar="ITEM_ID", help="A pair, prompt, response, judgment or seed, or how its id begins.")
-    ],
-    as_json: AsJson = False,
-    runs_dir: RunsDir = RUNS,
-) -> None:
-    """One item's whole way: what bred it, how it was judged, who won."""
-    from selfreward.storage.run import RunStore
-    from selfreward.terminal import render
-    from selfreward.walk import walk
-
-    found = walk(RunStore(find_run(run, runs_dir)), item)
-    if as_json:
-        print(render.json_text(found))
-    else:
-        from selfreward.terminal import render_walk
-
-        render.console().print(render_walk.walked(found))
-
-
-@app.command()
-def pairs(
-    run: RunName,
-    iteration: Annotated[int, typer.Option("-i", "--iteration", min=0, help="Which iteration's pairs.")],
-    sort: Annotated[
-        str, typer.Option(help="margin, chosen_score, rejected_score, length, length_difference, prompt or order.")
-    ] = "margin",
-    ascending: Annotated[
-        bool | None,
-        typer.Option("--ascending/--descending", help="Direction; numbers begin with the highest otherwise."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Print at most so many.")] = None,
-    of: Annotated[str, typer.Option(help="responses, or judgments where the recipe has meta_judge.")] = "responses",
-    as_json: AsJson = False,
-    runs_dir: RunsDir = RUNS,
-) -> None:
-    """The preference pairs of an iteration."""
-    from selfreward.query import PAIR_SORTS, PAIRS_OF, list_pairs
-    from selfreward.storage.run import RunStore
-    from selfreward.terminal import render, report
-
-    store = RunStore(find_run(run, runs_dir))
-    kind = _one_of(PAIRS_OF, of, "--of")
-    rows = list_pairs(store, iteration, _one_of(PAIR_SORTS, sort, "--sort"), ascending, limit, kind)
-    if as_json:
-        print(render.json_text(rows))
-    else:
-        render.console().print(render.pairs(rows))
-        say(f"{report.pair_yield(store, iteration, kind)}; `selfreward show {run} ID` explains one")
-
-
-def _one_of(known: Collection[T], name: str, option: str) -> "T":
-    for one in known:
-        if name == one:
-            return one
-    raise typer.BadParameter(f"{option} {name}: expected one of {', '.join(map(str, known))}")
-
-
-@app.command()
-def diagnose(
-    run: RunName,
-    iteration: Annotated[
-        list[int] | None,
-        typer.Option("-i", "--iteration", min=0, metavar="T", help="Only this one; may be repeated. All otherwise."),
-    ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where a figure is beyond its limit.")] = False,
-    as_json: AsJson = False,
-    runs_dir: RunsDir = RUNS,
-) -> None:
-    """What may go wrong in a run: every figure beside its limit, and what to try."""
-    from selfreward.diagnose import diagnose as examine
-    from selfreward.storage.run import RunStore
-    from selfreward.terminal import render, render_diagnosis
-
-    found = examine(RunStore(find_run(run, runs_dir)), iteration or ())
-    if as_json:
-        print(render.json_text(found))
-    else:
-        render.console().print(render_diagnosis.diagnosed(found))
-    if strict and found.flags:
-        raise typer.Exit(1)
-
-
-@app.command()
 def verify(run: RunName, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> None:
     """Recompute every hash of a run; exits with 1 on damage."""
     from selfreward.terminal import render
@@ -227,8 +150,14 @@ def verify(run: RunName, as_json: AsJson = False, runs_dir: RunsDir = RUNS) -> N
 @app.command()
 def fork(
     run: RunName,
-    at: Annotated[int, typer.Option(min=0, help="The last iteration that both runs share.")],
     name: Annotated[str, typer.Option(help="Name of the new run.")],
+    at: Annotated[int | None, typer.Option(min=0, help="The last iteration that both runs share.")] = None,
+    from_pairs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="T", help="Instead of --at: share all up to the judgments of iteration T, and pair anew."
+        ),
+    ] = None,
     set_: Overrides = None,
     runs_dir: RunsDir = RUNS,
 ) -> None:
@@ -237,10 +166,14 @@ def fork(
     from selfreward.storage import fork as forking
     from selfreward.storage.run import RunStore
 
+    if (at is None) == (from_pairs is None):
+        raise typer.BadParameter("give --at T, the last iteration to share, or --from-pairs T, but not both")
     parent = RunStore(find_run(run, runs_dir))
-    config = forking.fork_config(parent, at, parse_overrides(set_ or ()), name)
-    made = forking.fork(parent, at, config)
-    say(f"{made.path}: shares iterations 0 to {at} of {parent.path}; go on with:")
+    last = at if at is not None else (from_pairs or 1) - 1
+    config = forking.fork_config(parent, last, parse_overrides(set_ or ()), name)
+    made = forking.fork(parent, last, config, judged=from_pairs is not None)
+    more = f" and the judgments of iteration {from_pairs}" if from_pairs is not None else ""
+    say(f"{made.path}: shares iterations 0 to {last}{more} of {parent.path}; go on with:")
     say(f"  selfreward run {made.path} -n {config.iterations}")
 
 

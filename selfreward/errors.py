@@ -39,3 +39,7 @@ class TrainingError(SelfRewardError):
 
 class GateError(SelfRewardError):
     """A figure that reached the limit at which the recipe stops."""
+
+
+class ViewerError(SelfRewardError):
+    """The web page cannot be served, or was asked for something that it does not have."""

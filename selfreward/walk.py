@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import TypeAdapter
-
+from selfreward.decision import Decision, applied_to, decision, pair_rule
 from selfreward.errors import StoreError
 from selfreward.judges.injection import reasons
 from selfreward.meta_judge.ranking import best_and_worst
 from selfreward.pair_rules import PairRuleConfig
-from selfreward.pair_rules.scored import Beside, all_usable, untrainable, usable_responses
-from selfreward.pair_rules.settings import JudgedSettings, LabelSettings, PairSettings, nothing_labelled
-from selfreward.pair_rules.spin import SpinConfig, spin
-from selfreward.query import Found, Kind, fetch, find_item, part_stages, select
+from selfreward.pair_rules.corrections import Corrections
+from selfreward.pair_rules.scored import Beside, untrainable, usable_responses
+from selfreward.pair_rules.settings import JudgedSettings
+from selfreward.query.database import LOCK, ask
+from selfreward.query.index import Index, files_of
+from selfreward.query.items import Found, Kind, fetch, find_item
+from selfreward.query.kept import iteration
+from selfreward.query.tables import part_stages
 from selfreward.records import (
     EFTSeed,
     Example,
@@ -27,9 +31,9 @@ from selfreward.records import (
     Prompt,
     Record,
     Response,
-    derive_seed,
 )
 from selfreward.storage.iteration import IterationStore
+from selfreward.storage.overrides import corrections, read_overrides
 from selfreward.storage.run import RunStore
 
 R = TypeVar("R", bound=Record)
@@ -57,22 +61,12 @@ class Candidate(Frozen):
     """Mean by the model before, where the pair rule asked for it."""
     judgments: tuple[Judgment, ...]
     role: Role | None
+    given: float | None = None
+    """The score that a person gave it, where one did: what is built from now on goes by it."""
     unusable: str | None
     """Why it can be in no pair: truncated, empty, special_tokens or unjudged."""
     injection: tuple[str, ...] = ()
     """What in its text could steer a judge, by name."""
-
-
-class Decision(Frozen):
-    """What the pair rule made of the candidates."""
-
-    rule: dict[str, Any]
-    """The rule's settings at the time; empty before pairs are built."""
-    outcome: Literal["pair", "labelled", "no_pair", "open"]
-    reason: str | None = None
-    """Why there is nothing to train on: a reason of the rule, special_tokens or below_top."""
-    difference: float | None = None
-    """Between the best and the worst usable score."""
 
 
 class JudgmentsCompared(Frozen):
@@ -125,8 +119,8 @@ def walk(run: RunStore, item: str) -> PromptWalk | SeedWalk:
     found = find_item(run, item)
     if found.kind == "seed":
         return _seed_walk(run, found)
-    it = run.iteration(found.iteration)
-    return _prompt_walk(run, it, found, _prompt_id(it, found))
+    it = iteration(run, found.iteration)
+    return prompt_walk(run, it, found, _prompt_id(it, found))
 
 
 def _prompt_id(it: IterationStore, found: Found) -> str:
@@ -142,44 +136,53 @@ def _prompt_id(it: IterationStore, found: Found) -> str:
     return row.prompt_id
 
 
-def _prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str) -> PromptWalk:
-    (prompt,) = fetch(it.stored("prompts", Prompt), "id = $id", id=prompt_id)
-    responses = _of_prompt(it, "responses", Response, prompt_id)
-    judgments = _of_prompt(it, "judgments", Judgment, prompt_id)
+def prompt_walk(run: RunStore, it: IterationStore, found: Found, prompt_id: str) -> PromptWalk:
+    """The way of an item of a prompt; only the files that hold something of the prompt are read."""
+    files = files_of(it, prompt_id)
+    (prompt,) = fetch(it.stored("prompts", Prompt), "id = $id", files["prompts"], id=prompt_id)
+    responses = _of_prompt(it, "responses", Response, prompt_id, files)
+    judgments = _of_prompt(it, "judgments", Judgment, prompt_id, files)
     beside = Beside(
-        _of_prompt(it, "initial_responses", Response, prompt_id),
-        _of_prompt(it, "initial_judgments", Judgment, prompt_id),
-        _of_prompt(it, "previous_judgments", Judgment, prompt_id),
+        _of_prompt(it, "initial_responses", Response, prompt_id, files),
+        _of_prompt(it, "initial_judgments", Judgment, prompt_id, files),
+        _of_prompt(it, "previous_judgments", Judgment, prompt_id, files),
     )
     verdicts = [*judgments, *beside.initial_judgments]
-    parts = [j for name in part_stages(it) for j in _of_prompt(it, name, Judgment, prompt_id)]
-    pairs = _of_prompt(it, "pairs", PreferencePair, prompt_id)
+    parts = [j for name in part_stages(it) for j in _of_prompt(it, name, Judgment, prompt_id, files)]
+    pairs = _of_prompt(it, "pairs", PreferencePair, prompt_id, files)
     pair = min(pairs, key=lambda p: (p.id != found.id, -(p.margin or 0)), default=None)
     roles: dict[str, Role] = {pair.chosen_id: "chosen", pair.rejected_id: "rejected"} if pair else {}
-    labelled = _of_prompt(it, "labelled", Labelled, prompt_id)
+    labelled = _of_prompt(it, "labelled", Labelled, prompt_id, files)
     roles |= {one.response_id: "wanted" if one.label else "unwanted" for one in labelled}
-    rule = _pair_rule(it)
+    rule = pair_rule(it)
+    overrides = read_overrides(run.path, it.manifest.iteration)
+    given, applied = corrections(overrides).scores, applied_to(it, overrides)
     return PromptWalk(
         item=found.id,
         kind=found.kind,
         iteration=found.iteration,
         prompt=prompt,
-        few_shot=tuple(_shot(run, it.manifest.iteration, id) for id in prompt.few_shot_ids),
+        few_shot=_shots(run, it.manifest.iteration, prompt.few_shot_ids),
         candidates=tuple(
-            _candidate(response, verdicts, beside, roles, rule, parts) for response in (*responses, *beside.initial)
+            _candidate(response, verdicts, beside, roles, rule, parts, applied).model_copy(
+                update={"given": given.get(response.id)}
+            )
+            for response in (*responses, *beside.initial)
         ),
-        decision=_decision(it, prompt, responses, judgments, beside, [pair] if pair else labelled, rule),
+        decision=decision(it, prompt, responses, judgments, beside, [pair] if pair else labelled, rule, applied),
         pair=pair,
         further_pairs=tuple(p.id for p in pairs if p is not pair),
-        judgments_compared=_judgments_compared(it, prompt_id, judgments),
+        judgments_compared=_judgments_compared(it, prompt_id, judgments, files),
     )
 
 
-def _judgments_compared(it: IterationStore, prompt_id: str, judgments: list[Judgment]) -> JudgmentsCompared | None:
-    comparisons = _of_prompt(it, "judgment_comparisons", Judgment, prompt_id)
+def _judgments_compared(
+    it: IterationStore, prompt_id: str, judgments: list[Judgment], files: Mapping[str, Sequence[Path]]
+) -> JudgmentsCompared | None:
+    comparisons = _of_prompt(it, "judgment_comparisons", Judgment, prompt_id, files)
     if not comparisons:
         return None
-    pair = next(iter(_of_prompt(it, "judgment_pairs", PreferencePair, prompt_id)), None)
+    pair = next(iter(_of_prompt(it, "judgment_pairs", PreferencePair, prompt_id, files)), None)
     compared = {id for comparison in comparisons for id in comparison.response_ids}
     own = [judgment for judgment in judgments if judgment.id in compared]
     found = best_and_worst(own, comparisons) if pair is None else None
@@ -191,14 +194,13 @@ def _judgments_compared(it: IterationStore, prompt_id: str, judgments: list[Judg
     )
 
 
-def _of_prompt(it: IterationStore, stage: str, record: type[R], prompt_id: str) -> list[R]:
+def _of_prompt(
+    it: IterationStore, stage: str, record: type[R], prompt_id: str, files: Mapping[str, Sequence[Path]]
+) -> list[R]:
     """A prompt's records of a stage, none where the iteration has no such stage."""
-    return fetch(it.stored(stage, record), "prompt_id = $id", id=prompt_id) if it.stage(stage) else []
-
-
-def _pair_rule(it: IterationStore) -> PairRuleConfig | None:
-    entry = it.stage("pairs") or it.stage("labelled")
-    return None if entry is None else TypeAdapter(PairRuleConfig).validate_python(entry.settings["pairs"])
+    if stage not in files:
+        return []
+    return fetch(it.stored(stage, record), "prompt_id = $id", files[stage], id=prompt_id)
 
 
 def _candidate(
@@ -208,11 +210,12 @@ def _candidate(
     roles: Mapping[str, Role],
     rule: PairRuleConfig | None,
     parts: Sequence[Judgment],
+    applied: Corrections,
 ) -> Candidate:
     own = [j for j in judgments if response.id in j.response_ids]
     unusable = untrainable(response)
     if isinstance(rule, JudgedSettings):
-        unusable = next(iter(usable_responses([response], own, rule.min_readable)[1]), None)
+        unusable = next(iter(usable_responses([response], own, rule.min_readable, applied.scores)[1]), None)
     return Candidate(
         response=response,
         score=_mean(own),
@@ -229,70 +232,29 @@ def _mean(judgments: list[Judgment]) -> float | None:
     return fmean(scores) if scores else None
 
 
-def _decision(
-    it: IterationStore,
-    prompt: Prompt,
-    responses: list[Response],
-    judgments: list[Judgment],
-    beside: Beside,
-    trained: Sequence[PreferencePair | Labelled],
-    rule: PairRuleConfig | None,
-) -> Decision:
-    entry = it.stage(rule.stage) if rule else None
-    if entry is None or rule is None:
-        return Decision(rule={}, outcome="open")
-    settings = rule.model_dump(mode="json")
-    if trained:
-        first = trained[0]
-        if isinstance(first, Labelled):
-            return Decision(rule=settings, outcome="labelled")
-        return Decision(rule=settings, outcome="pair", difference=first.margin)
-    if not entry.finished:
-        return Decision(rule=settings, outcome="open")
-    if isinstance(rule, SpinConfig):
-        refused, _ = spin(prompt.reference, responses)
-        return Decision(
-            rule=settings, outcome="no_pair", reason=refused if isinstance(refused, str) else "special_tokens"
-        )
-    usable, _ = all_usable(responses, judgments, beside, rule.min_readable)
-    scores = [s.score for s in usable]
-    difference = max(scores) - min(scores) if scores else None
-    if isinstance(rule, LabelSettings):
-        reason = nothing_labelled(usable, rule.label(usable)[0]) or "special_tokens"
-    else:
-        found = rule.choose(usable, derive_seed(entry.settings.get("seed", 0), it.manifest.iteration, "pairs"))
-        reason = found if isinstance(found, str) else _why_not_kept(it, rule, found[0][0].score - found[0][1].score)
-    return Decision(rule=settings, outcome="no_pair", reason=reason, difference=difference)
-
-
-def _why_not_kept(it: IterationStore, rule: PairSettings, margin: float) -> str:
-    """Why a prompt that the rule gives a pair to has none: others were further apart, or its own text is the cause."""
-    if rule.looks_at_all:
-        files = it.stored("pairs", PreferencePair).paths()
-        kept = select("SELECT min(margin) AS lowest FROM read_parquet($files)", files)
-        if kept and kept[0]["lowest"] is not None and margin <= kept[0]["lowest"]:
-            return "below_top"
-    return "special_tokens"
-
-
-def _shot(run: RunStore, t: int, shot_id: str) -> Shot:
-    """A seed, or a prompt of this iteration or an earlier one."""
-    first = run.iteration(0)
-    if first.stage("seeds_ift") is not None:
-        for seed in fetch(first.stored("seeds_ift", IFTSeed), "id = $id", id=shot_id):
-            return Shot(id=shot_id, kind="seed", iteration=0, text=seed.instruction)
+def _shots(run: RunStore, t: int, ids: Sequence[str]) -> tuple[Shot, ...]:
+    """Seeds, and prompts of this iteration or an earlier one, in the order in which they were shown."""
+    first, found = iteration(run, 0), dict[str, Shot]()
+    if ids and first.stage("seeds_ift") is not None:
+        for seed in fetch(first.stored("seeds_ift", IFTSeed), "list_contains($ids, id)", ids=list(ids)):
+            found[seed.id] = Shot(id=seed.id, kind="seed", iteration=0, text=seed.instruction)
     for u in range(t, 0, -1):
-        for prompt in fetch(run.iteration(u).stored("prompts", Prompt), "id = $id", id=shot_id):
-            return Shot(id=shot_id, kind="prompt", iteration=u, text=prompt.text)
-    raise StoreError(f"{run.path}: {shot_id} is named by a prompt and is nowhere; run `selfreward verify`")
+        if missing := [one for one in ids if one not in found]:
+            with LOCK:
+                table = Index(iteration(run, u)).stage("prompts")
+                rows = ask(f"SELECT id, text FROM {table} WHERE list_contains($ids, id)", ids=missing)
+            found |= {row["id"]: Shot(kind="prompt", iteration=u, **row) for row in rows}
+    if lost := [one for one in ids if one not in found]:
+        raise StoreError(f"{run.path}: {lost[0]} is named by a prompt and is nowhere; run `selfreward verify`")
+    return tuple(found[one] for one in ids)
 
 
 def _seed_walk(run: RunStore, found: Found) -> SeedWalk:
-    first = run.iteration(0)
+    first = iteration(run, 0)
     record: type[IFTSeed | EFTSeed] = IFTSeed if found.stage == "seeds_ift" else EFTSeed
     (seed,) = fetch(first.stored(found.stage, record), "id = $id", id=found.id)
     examples = fetch(first.stored("examples", Example), "seed_id = $id", id=found.id) if first.stage("examples") else []
-    written = [run.iteration(t) for t in run.iterations() if t]
+    written = [iteration(run, t) for t in run.iterations() if t]
     shown = "list_contains(few_shot_ids, $id)"
     prompts = [
         prompt

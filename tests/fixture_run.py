@@ -57,7 +57,7 @@ def finished_run(_finished_run: Path, tmp_path: Path) -> RunStore:
 @pytest.fixture
 def unfinished_run(finished_run: RunStore) -> RunStore:
     """The run with a third iteration that has prompts and nothing else."""
-    it = finished_run.begin_iteration(3, _about)
+    it = finished_run.begin_iteration(3, iteration_about)
     add(it, "prompts", _prompts(3), Prompt, finished=False)
     finished_run.save_config(finished_run.config().model_copy(update={"iterations": 3}))
     return finished_run
@@ -96,8 +96,23 @@ def add(
         it.finish(stage)
 
 
+def replace_stage(
+    it: IterationStore,
+    stage: str,
+    records: Sequence[Record],
+    record: type[Record],
+    *,
+    settings: dict[str, Any] | None = None,
+) -> None:
+    """Give a finished iteration other records of a stage."""
+    it.manifest = it.manifest.model_copy(update={"finished": False})
+    it.forget(stage)
+    add(it, stage, records, record, settings=settings)
+    it.close()
+
+
 def _iteration_0(run: RunStore) -> None:
-    it = run.begin_iteration(0, _about)
+    it = run.begin_iteration(0, iteration_about)
     ift = IFTSeed(id="ift-0", messages=(_SEED, Message(role="assistant", content="Blue.")), line=1)
     eft = EFTSeed(id="eft-0", instruction="Add 1 and 1.", response="3", rationale="Wrong.", score=0.0, line=1)
     add(it, "seeds_ift", [ift, ift.model_copy(update={"id": "ift-1", "line": 2})], IFTSeed)
@@ -110,7 +125,7 @@ def _iteration_0(run: RunStore) -> None:
 
 
 def _iteration(run: RunStore, t: int) -> None:
-    it = run.begin_iteration(t, _about)
+    it = run.begin_iteration(t, iteration_about)
     prompts = _prompts(t)
     responses = [_response(prompt, index) for prompt in prompts for index in range(3)]
     scores = [scores for of_prompt in _SCORES for scores in of_prompt]
@@ -205,7 +220,7 @@ def _train(it: IterationStore, summary: dict[str, Any]) -> None:
     it.close()
 
 
-def _about() -> dict[str, Any]:
+def iteration_about() -> dict[str, Any]:
     return {"config": {}, "model": {"name": "none"}, "templates": {}, "environment": {}}
 
 

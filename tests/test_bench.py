@@ -12,7 +12,7 @@ import pytest
 
 import bench
 import gpu_check
-from benchmarks import MEASUREMENTS, batching, judging, pipeline, vllm_engine
+from benchmarks import MEASUREMENTS, batching, judging, pipeline, viewer, vllm_engine
 from benchmarks.alone import measure_alone, measure_here, title
 from benchmarks.measured import Absent, Figure, Measured, Setting
 from benchmarks.report import table
@@ -66,6 +66,13 @@ def test_pipeline_in_a_process_of_its_own(setting: Setting) -> None:
     found = measure_alone("pipeline", setting)
     assert found["title"] == pipeline.TITLE
     assert found["figures"]
+
+
+@pytest.mark.slow
+def test_viewer(setting: Setting) -> None:
+    pages = check(viewer.measure(setting), "run", "pages", "peak_gib")["pages"]
+    assert {"runs", "a run", "an iteration", "a pair", "compared"} <= set(pages)
+    assert all(page["requests"] == 5 and page["first_ms"] > 0 for page in pages.values())
 
 
 def test_batching(setting: Setting) -> None:

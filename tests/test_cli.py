@@ -165,6 +165,7 @@ def test_errors_are_a_sentence(command: Command, started: list[RunConfig], monke
         (("show", "small", "pair-x"), "no such item"),
         (("pairs", "small", "-i", "9"), "no iteration 9"),
         (("fork", "small", "--at", "7", "--name", "x"), "no iteration 3"),
+        (("fork", "small", "--from-pairs", "7", "--name", "x"), "no iteration 3"),
         (("verify", "nowhere"), "runs in runs: small"),
     ],
 )
@@ -187,6 +188,8 @@ def test_what_cannot_be_done_ends_with_1(
         ("pairs", "small", "-i", "1", "--limit", "0"),
         ("status", "small", "--watch", "--json"),
         ("fork", "small", "--at", "1"),
+        ("fork", "small", "--name", "x"),
+        ("fork", "small", "--at", "1", "--from-pairs", "2", "--name", "x"),
         ("no-such-command",),
     ],
 )
@@ -311,7 +314,8 @@ def test_damaged_run_hides_no_other(command: Command, finished_run: RunStore) ->
 def test_pairs(command: Command, finished_run: RunStore) -> None:
     code, out, err = command("pairs", "small", "-i", "1", "--sort", "length", "--ascending", "--limit", "5")
     assert code == 0
-    assert out.startswith(f"{pair_id(finished_run)}  4.000 against 1.500, margin 2.500\n  10 against 20 tokens\n")
+    figures = "4.000 against 1.500, margin 2.500, variance 0.250\n  10 against 20 tokens"
+    assert out.startswith(f"{pair_id(finished_run)}\n  {figures}\n  look: injection\n")
     assert "1 pairs" in err
     assert max(map(len, out.splitlines())) <= 80
 
@@ -343,6 +347,15 @@ def test_show_explains_a_pair(command: Command, finished_run: RunStore) -> None:
     ):
         assert expected in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_show_says_what_the_judge_was_asked(command: Command, finished_run: RunStore) -> None:
+    code, out, _ = command("show", "small", pair_id(finished_run), "--judge-prompt")
+    assert code == 0
+    assert "What the judge was asked" in out
+    assert "not any more what the iteration was judged by" in " ".join(out.split())
+    found = json.loads(command("show", "small", pair_id(finished_run), "--judge-prompt", "--json")[1])
+    assert (found["questions"], found["method"]["type"]) == ([], "sampled")
 
 
 def test_show_explains_why_there_is_no_pair(command: Command, finished_run: RunStore) -> None:
@@ -455,7 +468,10 @@ def test_init_and_the_command_it_names(command: Command, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["run", "status", "ls", "show", "pairs", "diagnose", "verify", "fork", "doctor", "init", "merge", "train-reward"],
+    [
+        *("run", "status", "ls", "show", "pairs", "compare", "export", "override", "diagnose"),
+        *("verify", "fork", "doctor", "init", "view", "report", "merge", "train-reward"),
+    ],
 )
 def test_every_command_helps(command: Command, name: str) -> None:
     code, out, _ = command(name, "--help")

@@ -26,6 +26,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "loop",
         "query",
         "walk",
+        "decision",
+        "overriding",
         "diagnose",
         "plan",
         "model_size",
@@ -37,14 +39,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "reward_training",
         "seed_checks",
     ),
-    ("terminal", "commands", "cli"),
+    ("terminal", "viewer", "commands", "cli"),
 )
 """Lowest first; a module may import from its own layer and from those below."""
 BETWEEN_STAGES = {
     "stages.prompt_generation": {"stages.prompt_cleaning", "stages.prompt_filters"},
 }
 """Stages know no other stage, apart from what every one of them gives back (stages.shard) and a stage's own parts."""
-HEAVY = ("torch", "transformers", "trl", "peft", "vllm", "datasets", "pyarrow", "duckdb", "scipy")
+HEAVY = (
+    *("torch", "transformers", "trl", "peft", "vllm", "datasets", "pyarrow", "duckdb", "scipy"),
+    *("starlette", "uvicorn"),
+)
 
 
 def modules() -> dict[str, Path]:

@@ -11,7 +11,7 @@ from selfreward.config import make_config
 from selfreward.engines.chat import Chat
 from selfreward.models import ModelRef
 from selfreward.progress import Reporter
-from selfreward.query import list_pairs
+from selfreward.query import page_of_pairs
 from selfreward.records import Judgment, PreferencePair, Prompt, Response, derive_seed
 from selfreward.session import Session
 from selfreward.steps import Asked, build_pairs
@@ -136,7 +136,7 @@ def test_several_pairs_of_a_prompt_are_listed_and_walked(make: Make) -> None:
     session, it = make(**{"pairs.type": "all_pairs", "pairs.min_margin": 2.0})
     pairs = built(session, it)
     assert [(p.prompt_id, p.margin) for p in pairs] == [("p-0", 4), ("p-0", 3), ("p-3", 3), ("p-3", 2), ("p-4", 2)]
-    assert len(list_pairs(session.store, 1)) == 5
+    assert page_of_pairs(session.store, 1).total == 5
     found = walk(session.store, "p-0")
     assert isinstance(found, PromptWalk)
     assert (found.pair, found.further_pairs) == (pairs[0], (pairs[1].id,))

@@ -4,7 +4,8 @@ import pytest
 from fixture_run import NASTY, add
 
 from selfreward.errors import StoreError
-from selfreward.query import PAIR_SORTS, IterationRow, find_item, iteration_table, list_pairs
+from selfreward.query import PAIR_SORTS, IterationRow, find_item, iteration_table, page_of_pairs
+from selfreward.query.judgment_pairs import page_of_judgment_pairs
 from selfreward.records import IFTSeed, Judgment, Message, PreferencePair, Prompt, Record, Response
 from selfreward.storage.iteration import Stored
 from selfreward.storage.run import RunStore
@@ -54,15 +55,17 @@ def many_pairs(unfinished_run: RunStore) -> RunStore:
         ("margin", "2031"),
         ("chosen_score", "3120"),
         ("rejected_score", "2301"),
+        ("variance", "0123"),
         ("length", "2031"),
         ("length_difference", "0213"),
+        ("length_ratio", "0231"),
         ("prompt", "3120"),
         ("order", "0123"),
     ],
 )
 def test_pairs_are_sorted(many_pairs: RunStore, sort: str, order: str) -> None:
     assert sort in PAIR_SORTS
-    found = [row.id.removeprefix("pair-") for row in list_pairs(many_pairs, 3, sort)]  # type: ignore[arg-type]
+    found = [row.id.removeprefix("pair-") for row in page_of_pairs(many_pairs, 3, sort=sort).rows]  # type: ignore[arg-type]
     assert "".join(found) == order
 
 
@@ -72,12 +75,20 @@ def test_every_sort_is_tested() -> None:
 
 
 def test_pairs_direction_and_limit(many_pairs: RunStore) -> None:
-    assert [row.margin for row in list_pairs(many_pairs, 3, "margin", True)] == [0.1, 0.2, 0.3, 0.4]
-    assert [row.prompt for row in list_pairs(many_pairs, 3, "prompt", False, 2)] == ["d", "c"]
+    assert [row.margin for row in page_of_pairs(many_pairs, 3, sort="margin", ascending=True).rows] == [
+        0.1,
+        0.2,
+        0.3,
+        0.4,
+    ]
+    assert [row.prompt for row in page_of_pairs(many_pairs, 3, sort="prompt", ascending=False, limit=2).rows] == [
+        "d",
+        "c",
+    ]
 
 
 def test_pair_rows_hold_texts_and_lengths(finished_run: RunStore) -> None:
-    (row,) = list_pairs(finished_run, 1)
+    (row,) = page_of_pairs(finished_run, 1).rows
     assert row.prompt == f"Name a fruit that is {NASTY}, please, round 1."
     assert (row.chosen, row.rejected) == (f"answer 0 {NASTY}", f"answer 1 {NASTY}")
     assert (row.chosen_tokens, row.rejected_tokens, row.margin) == (10, 20, 2.5)
@@ -85,17 +96,17 @@ def test_pair_rows_hold_texts_and_lengths(finished_run: RunStore) -> None:
 
 def test_iteration_0_has_no_pairs(finished_run: RunStore) -> None:
     with pytest.raises(StoreError, match="iteration 0 is supervised fine-tuning"):
-        list_pairs(finished_run, 0)
+        page_of_pairs(finished_run, 0)
 
 
 def test_pairs_of_judgments_are_there_only_where_the_recipe_asks_for_them(finished_run: RunStore) -> None:
     with pytest.raises(StoreError, match="has no pairs of judgments; an iteration of a recipe with meta_judge"):
-        list_pairs(finished_run, 1, of="judgments")
+        page_of_judgment_pairs(finished_run, 1)
 
 
 def test_pairs_that_are_not_begun(unfinished_run: RunStore) -> None:
     with pytest.raises(StoreError, match="has no pairs yet"):
-        list_pairs(unfinished_run, 3)
+        page_of_pairs(unfinished_run, 3)
 
 
 def test_iteration_table(unfinished_run: RunStore) -> None:
@@ -112,7 +123,15 @@ def test_iteration_table(unfinished_run: RunStore) -> None:
         prompts=3,
         responses=None,
         pairs=None,
+        labelled=None,
+        judgment_pairs=None,
+        gates=(),
         mean_score=None,
+        mean_tokens=None,
+        tie_share=None,
+        unreadable_share=None,
+        drops={"prompts": {"drop.tie": 1}},
+        comparison=None,
         judge_accuracy=None,
         loss=None,
         reward_margins=None,
@@ -152,12 +171,12 @@ def test_unknown_item_names_the_closest(finished_run: RunStore) -> None:
 def test_missing_file_is_said_and_leads_to_verify(finished_run: RunStore) -> None:
     (finished_run.path / "iter-001" / "pairs" / "00000.parquet").unlink()
     with pytest.raises(StoreError, match=r"iter-001/pairs: cannot be read.*selfreward verify"):
-        list_pairs(finished_run, 1)
+        page_of_pairs(finished_run, 1)
 
 
 def test_names_with_wildcards_are_taken_literally(finished_run: RunStore) -> None:
     odd = finished_run.path.rename(finished_run.path.parent / "sm[a]l*l?")
-    assert len(list_pairs(RunStore(odd), 1)) == 1
+    assert page_of_pairs(RunStore(odd), 1).total == 1
 
 
 def test_pair_walks_back_to_the_seeds(finished_run: RunStore) -> None:

@@ -8,7 +8,7 @@ from conftest import MakeRecipe
 from fixture_run import Command
 
 from selfreward.config import load_config
-from selfreward.query import list_pairs
+from selfreward.query import page_of_pairs
 from selfreward.records import IFTSeed, Labelled, PreferencePair
 from selfreward.steps.metrics import iteration_metrics
 from selfreward.storage.run import RunStore
@@ -70,7 +70,7 @@ def test_spin_judges_nothing_and_chooses_the_seeds_responses(
         used.append({pair.chosen_id for pair in pairs})
         assert iteration_metrics(run, it)["pair_similarity"]
     assert not used[0] & used[1]
-    assert {row.margin for row in list_pairs(run, 1)} == {None}
+    assert {row.margin for row in page_of_pairs(run, 1).rows} == {None}
     assert command("verify", "tiny")[0] == 0
     assert "not judged" in command("pairs", "tiny", "-i", "1")[1]
     code, out, err = command("show", "tiny", pairs[0].id)

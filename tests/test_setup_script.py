@@ -33,7 +33,7 @@ def clean_environment() -> dict[str, str]:
     """Return this environment without what would steer pip or the script."""
     steering = ("PIP_", "SELFREWARD_", "PYTHON")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(steering)}
-    return kept | {"SELFREWARD_VLLM": "none"}
+    return kept | {"SELFREWARD_VLLM": "none", "SELFREWARD_CHROMIUM": "none"}
 
 
 @dataclass
@@ -274,6 +274,33 @@ def test_failed_conversion_is_said(installable: Clone) -> None:
     done = installable.setup()
     assert_refused(done, "selfreward: no weights\n", "the builtin model could not be made")
     assert not (installable.path / ".venv" / "setup-stamp").exists()
+
+
+@pytest.mark.parametrize(
+    ("mode", "there", "user", "works", "asked", "said"),
+    [
+        ("dev", False, "0", True, True, "installing Chromium"),
+        ("dev", False, "0", False, True, "could not be installed: tests in a browser will be skipped"),
+        ("dev", False, "1000", True, False, "no Chromium found: tests in a browser will be skipped"),
+        ("dev", True, "0", True, False, "done"),
+        ("run", False, "0", True, False, "done"),
+    ],
+)
+def test_browser_for_tests(
+    installable: Clone, tmp_path: Path, mode: str, there: bool, user: str, works: bool, asked: bool, said: str
+) -> None:
+    tools = tmp_path / "bin"
+    for tool in (*TOOLS, "cat", "tr", "python3"):
+        (tools / tool).parent.mkdir(exist_ok=True)
+        (tools / tool).symlink_to(shutil.which(tool) or tool)
+    executable(tools / "id", f"echo {user}")
+    executable(tools / "apt-get", f'echo "$@" >>{tmp_path}/asked; {"true" if works else "false"}')
+    if there:
+        executable(tools / "chromium", "true")
+    done = installable.setup(mode, PATH=str(tools), SELFREWARD_CHROMIUM="")
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout
+    assert (tmp_path / "asked").exists() == asked
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 from selfreward import resources
 
 ROOT = Path(__file__).resolve().parent.parent
+PAGE = ("templates/base.html", "static/viewer.css", "static/viewer.js", "static/htmx.min.js", "static/htmx.LICENSE")
 pytestmark = pytest.mark.slow
 
 
@@ -56,6 +57,7 @@ def test_wheel_carries_every_resource(wheel: Path) -> None:
         assert expected
         assert expected <= carried
     assert "selfreward/py.typed" in carried
+    assert {f"selfreward/viewer/{name}" for name in PAGE} <= carried
 
 
 def test_wheel_carries_nothing_else(wheel: Path) -> None:

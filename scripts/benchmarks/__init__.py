@@ -13,5 +13,6 @@ MEASUREMENTS = {
     "batching": "benchmarks.batching",
     "judging": "benchmarks.judging",
     "pipeline": "benchmarks.pipeline",
+    "viewer": "benchmarks.viewer",
 }
 """Name on the command line -> module."""

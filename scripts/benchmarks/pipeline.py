@@ -25,6 +25,7 @@ from selfreward.progress import Advance, Reporter
 from selfreward.resources import find
 from selfreward.seeding.own_format import read_ift
 from selfreward.session import Policy, Session
+from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
 
 TITLE = "everything outside engine and trainer, engine stubbed, one core"
@@ -88,27 +89,22 @@ def _in_fresh_process(setting: Setting, responses: int) -> dict[str, Any]:
 
 def run(model: str, directory: Path, responses: int) -> dict[str, Any]:
     """One size, in this process."""
-    session = _session(_config(model, directory, responses))
+    session = stubbed_session(recipe(model, directory, responses))
     stub, tokens = session.stub, session.chat  # loads the tokenizer
     assert isinstance(stub, StubEngine)
     assert tokens is stub.chat
     begin, cpu = time.perf_counter(), time.process_time()
-    root = Policy.root("M1")
-    it = steps.begin_iteration(session, 1)
-    prompts = steps.write_prompts(session, it, root)
-    answers = steps.write_responses(session, it, root, prompts)
-    judgments = steps.judge_responses(session, it, root, prompts, answers)
-    pairs = steps.build_pairs(session, it, prompts, answers, judgments, steps.Asked())
-    steps.finish_iteration(session, it)
+    it = make_iteration(session, 1)
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
     session.close_engines()
     entries = it.manifest.stages
+    answers = entries["responses"]
     return {
-        "responses": answers.entry.rows,
-        "judgments": judgments.entry.rows,
-        "pairs": pairs.entry.rows,
-        "counts": dict(pairs.entry.counts),
-        "response_tokens": round(answers.entry.counts["tokens.generated"] / answers.entry.rows, 1),
+        "responses": answers.rows,
+        "judgments": entries["judgments"].rows,
+        "pairs": entries["pairs"].rows,
+        "counts": dict(entries["pairs"].counts),
+        "response_tokens": round(answers.counts["tokens.generated"] / answers.rows, 1),
         "seconds": round(seconds, 2),
         "cpu_seconds": round(cpu, 2),
         "stub_seconds": round(stub.seconds, 2),
@@ -118,12 +114,26 @@ def run(model: str, directory: Path, responses: int) -> dict[str, Any]:
     }
 
 
-def _config(model: str, directory: Path, responses: int) -> RunConfig:
+def make_iteration(session: Session, t: int) -> IterationStore:
+    """Everything of one iteration but its training."""
+    root = Policy.root(f"M{t}")
+    it = steps.begin_iteration(session, t)
+    prompts = steps.write_prompts(session, it, root)
+    answers = steps.write_responses(session, it, root, prompts)
+    judgments = steps.judge_responses(session, it, root, prompts, answers)
+    steps.build_pairs(session, it, prompts, answers, judgments, steps.Asked())
+    steps.finish_iteration(session, it)
+    return it
+
+
+def recipe(model: str, directory: Path, responses: int, iterations: int = 1) -> RunConfig:
+    """So many responses an iteration; every iteration answers the same prompts."""
     prompts = directory / f"prompts-{responses}.jsonl"
-    _write_prompts(prompts, responses // _N)
+    _write_prompts(prompts, responses // _N, iterations)
     data = {
         "name": f"pipeline-{responses}",
         "runs_dir": str(directory),
+        "iterations": iterations,
         "model": model,
         "engine": {"type": "transformers"},
         "prompts": {"file": str(prompts), "count": responses // _N},
@@ -133,13 +143,14 @@ def _config(model: str, directory: Path, responses: int) -> RunConfig:
     return make_config(data, {}, "bench")
 
 
-def _write_prompts(path: Path, count: int) -> None:
+def _write_prompts(path: Path, count: int, times: int) -> None:
     known = [seed.instruction for seed in read_ift(find("seeds", "ift.jsonl"))]
     rows = (f"{known[i % len(known)]} (Question {i // len(known) + 1}.)" for i in range(count))
-    path.write_text("".join(json.dumps({"prompt": row}) + "\n" for row in rows), encoding="utf-8")
+    path.write_text("".join(json.dumps({"prompt": row}) + "\n" for row in rows) * times, encoding="utf-8")
 
 
-def _session(config: RunConfig) -> _StubbedSession:
+def stubbed_session(config: RunConfig) -> _StubbedSession:
+    """A new run with the stub for its engine, after iteration 0."""
     config.run_dir.mkdir(parents=True)
     session = _StubbedSession(config, RunStore.create(config.run_dir), _Silent())
     eft = find("seeds", "eft.jsonl")

@@ -12,6 +12,7 @@ from selfreward.errors import SeedError
 RunsDir = Annotated[Path, typer.Option(envvar="SELFREWARD_RUNS", help="Where runs are.")]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or its directory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, for spreadsheets.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change a setting of the recipe; may be repeated.")
 ]
@@ -41,6 +42,12 @@ def refuse_output(output: Path, source: Path, others: Sequence[Path], kept: Sequ
     there = [path for path in kept if path.exists()]
     if there and not force:
         raise SeedError(f"{there[0]}: is already there; --force writes over it, or give another -o")
+
+
+def one_format(as_json: bool, as_csv: bool) -> None:
+    """Of two forms at most one."""
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv do not go together")
 
 
 def find_run(name: str, runs_dir: Path) -> Path:

@@ -7,6 +7,7 @@ Nothing depends on it but figures and flags: what keeps such text from acting is
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from selfreward.engines.defusing import spells_control
 
@@ -172,6 +173,7 @@ def _bounded(text: str) -> str:
     return _LONG_WORD.sub(lambda word: word[0][:_LONGEST_END] + word[0][-_LONGEST_END:], text)
 
 
+@lru_cache(maxsize=16)  # figures and flags look at the same pair, one after the other
 def reasons(text: str) -> tuple[str, ...]:
     """What in the text could steer a judge, by the names in :data:`REASONS`; nothing of most texts.
 

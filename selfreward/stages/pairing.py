@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from selfreward.engines.chat import Chat
+from selfreward.pair_rules.corrections import NO_CORRECTIONS, Corrections
 from selfreward.pair_rules.scored import Beside, Scored, all_usable
 from selfreward.pair_rules.settings import (
     Choice,
@@ -51,35 +52,45 @@ def build_pairs(
     reasoning_tags: tuple[str, str],
     seed: int = 0,
     kept: Collection[str] | None = None,
+    corrections: Corrections = NO_CORRECTIONS,
 ) -> Shard[PreferencePair]:
     """Pairs in the prompts' order; why there is none is counted, as ``drop.<reason>``, once a prompt.
 
     Responses that can be in no pair are counted as ``unusable.<reason>``, once a response. ``kept`` are the ids of the
-    prompts that a rule keeps which looks at the whole iteration; the others are dropped as ``below_top``.
+    prompts that a rule keeps which looks at the whole iteration; the others are dropped as ``below_top``. What a person
+    decided is counted as ``override.<what>``, once a response or pair.
     """
     counts: Counter[str] = Counter()
     sides: list[tuple[Prompt, _Side, _Side]] = []
     if isinstance(config, SpinConfig):
         choices = _against_references(part, config, chat, reasoning_tags, counts)
     else:
-        choices = _by_scores(part, config, chat, reasoning_tags, seed, counts)
+        choices = _by_scores(part, config, chat, reasoning_tags, seed, counts, corrections)
     for prompt, found in choices:
         if isinstance(found, str):
             counts[f"drop.{found}"] += 1
         elif kept is not None and prompt.id not in kept:
             counts["drop.below_top"] += 1
         else:
-            sides += [(prompt, chosen, rejected) for chosen, rejected in found]
+            corrected = [corrections.sides(*two) for two in found]
+            counts.update(_decided(found, corrected))
+            sides += [(prompt, *two) for two in corrected if two is not None]
     pairs = _pairs(sides, chat)
     counts["retokenised"] = sum(pair.retokenised for pair in pairs)
     return Shard(pairs, len(part.prompts), counts)
 
 
-def label_responses(part: Part, config: LabelSettings, chat: Chat, reasoning_tags: tuple[str, str]) -> Shard[Labelled]:
+def label_responses(
+    part: Part,
+    config: LabelSettings,
+    chat: Chat,
+    reasoning_tags: tuple[str, str],
+    corrections: Corrections = NO_CORRECTIONS,
+) -> Shard[Labelled]:
     """Responses by themselves, in the prompts' order; counts as in :func:`build_pairs`."""
     counts: Counter[str] = Counter()
     kept: list[tuple[Prompt, Scored, bool]] = []
-    for prompt, usable in _usable(part, config, chat, counts):
+    for prompt, usable in _usable(part, config, chat, counts, corrections):
         if usable is None:
             counts["drop.special_tokens"] += 1
             continue
@@ -98,24 +109,28 @@ def widest_margins(
     config: PairSettings,
     chat: Chat,
     seed: int = 0,
+    corrections: Corrections = NO_CORRECTIONS,
 ) -> dict[str, float]:
     """Of each prompt that gives pairs the widest margin, by the prompt's id: what a rule's ``keep`` looks at."""
-    choices = _choices(part, config, chat, seed, Counter())
+    choices = _choices(part, config, chat, seed, Counter(), corrections)
     return {prompt.id: found[0][0].score - found[0][1].score for prompt, found in choices if not isinstance(found, str)}
 
 
 def _choices(
-    part: Part, config: PairSettings, chat: Chat, seed: int, counts: Counter[str]
+    part: Part, config: PairSettings, chat: Chat, seed: int, counts: Counter[str], corrections: Corrections
 ) -> Iterator[tuple[Prompt, Choice]]:
     """What the rule makes of each prompt's scores."""
-    for prompt, usable in _usable(part, config, chat, counts):
+    for prompt, usable in _usable(part, config, chat, counts, corrections):
         yield prompt, "special_tokens" if usable is None else config.choose(usable, seed)
 
 
 def _usable(
-    part: Part, config: JudgedSettings, chat: Chat, counts: Counter[str]
+    part: Part, config: JudgedSettings, chat: Chat, counts: Counter[str], corrections: Corrections
 ) -> Iterator[tuple[Prompt, list[Scored] | None]]:
-    """Each prompt's usable responses; None where the prompt itself is not. Unusable responses are counted."""
+    """Each prompt's usable responses; None where the prompt itself is not.
+
+    Unusable responses and scores of persons are counted.
+    """
     own, verdicts = _by_prompt(part.responses), _by_prompt(part.judgments)
     initial, initial_verdicts = _by_prompt(part.beside.initial), _by_prompt(part.beside.initial_judgments)
     previous = _by_prompt(part.beside.previous_judgments)
@@ -123,19 +138,26 @@ def _usable(
     for prompt, is_special in zip(part.prompts, special, strict=True):
         one = prompt.id
         more = Beside(initial[one], initial_verdicts[one], previous[one])
-        usable, unusable = all_usable(own[one], verdicts[one], more, config.min_readable)
+        usable, unusable = all_usable(own[one], verdicts[one], more, config.min_readable, corrections.scores)
+        counts.update(+Counter({"override.scored": sum(side.response.id in corrections.scores for side in usable)}))
         counts.update({f"unusable.{reason}": n for reason, n in unusable.items()})
         yield prompt, None if is_special else usable
 
 
 def _by_scores(
-    part: Part, config: PairSettings, chat: Chat, tags: tuple[str, str], seed: int, counts: Counter[str]
+    part: Part,
+    config: PairSettings,
+    chat: Chat,
+    tags: tuple[str, str],
+    seed: int,
+    counts: Counter[str],
+    corrections: Corrections,
 ) -> Iterator[tuple[Prompt, list[tuple[_Side, _Side]] | str]]:
     def side(scored: Scored) -> _Side:
         response = scored.response
         return _Side(response.id, _turn(response, config, tags), response.token_ids, scored.score)
 
-    for prompt, found in _choices(part, config, chat, seed, counts):
+    for prompt, found in _choices(part, config, chat, seed, counts, corrections):
         yield prompt, found if isinstance(found, str) else [(side(best), side(worst)) for best, worst in found]
 
 
@@ -153,6 +175,14 @@ def _against_references(
         reference = Message(role="assistant", content=prompt.reference or "")
         chosen = _Side(prompt.seed_id or prompt.id, reference, None, None)
         yield prompt, [(chosen, _Side(r.id, _turn(r, config, tags), r.token_ids, None)) for r in found]
+
+
+def _decided(found: Sequence[tuple[_Side, _Side]], corrected: Sequence[tuple[_Side, _Side] | None]) -> Counter[str]:
+    """What a person's decisions did to one prompt's pairs."""
+    swapped = sum(new is not None and new != old for new, old in zip(corrected, found, strict=True))
+    excluded = corrected.count(None)
+    done = {"override.excluded": excluded, "override.swapped": swapped, "drop.excluded": excluded == len(found)}
+    return +Counter(done)
 
 
 def _by_prompt(records: Sequence[OfPrompt]) -> defaultdict[str, list[OfPrompt]]:

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 from selfreward.config import EvaluationConfig
+from selfreward.diagnosis.pair_flags import VERSION as FLAGS_VERSION
+from selfreward.diagnosis.pair_flags import PairFlags
 from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError, StoreError
 from selfreward.judges.fitting import check_can, check_fits
@@ -13,10 +15,11 @@ from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.session import Session
 from selfreward.steps.comparing import comparing_judge
 from selfreward.steps.keys import made_from, meta_rubric_inputs
-from selfreward.steps.metrics import VERSION, iteration_metrics
+from selfreward.steps.metrics import FLAGS, VERSION, iteration_metrics
 from selfreward.storage.durable import TEMPORARY, write_text
 from selfreward.storage.environment import describe
 from selfreward.storage.iteration import IterationStore, StageKey
+from selfreward.storage.tables import write_table
 from selfreward.templates import load_prompt_template
 
 
@@ -98,10 +101,15 @@ def finish_iteration(s: Session, it: IterationStore) -> None:
     """metrics.json, and the word that the iteration is whole."""
     if it.manifest.finished:
         return
-    made = made_from(it, *(name for name in it.manifest.stages if name != "metrics"))
-    if not it.begin("metrics", StageKey(VERSION, {}, made)).finished:
-        temporary = it.path / f"{TEMPORARY}metrics.json"
-        write_text(temporary, json.dumps(iteration_metrics(s.store, it), indent=1) + "\n")
-        it.finish_with_files("metrics", {"metrics.json": temporary}, counts={}, seconds=0.0, summary={})
+    of = made_from(it, *(name for name in it.manifest.stages if name != "metrics"))
+    if not it.begin("metrics", StageKey(VERSION, {}, of)).finished:
+        metrics, flags = it.path / f"{TEMPORARY}metrics.json", it.path / f"{TEMPORARY}{FLAGS}"
+        flagged: list[PairFlags] = []
+        write_text(metrics, json.dumps(iteration_metrics(s.store, it, flagged), indent=1) + "\n")
+        made = {"metrics.json": metrics}
+        if it.manifest.iteration:
+            write_table(flags, flagged, PairFlags)
+            made[FLAGS] = flags
+        it.finish_with_files("metrics", made, counts={}, seconds=0.0, summary={"pair_flags": FLAGS_VERSION})
     it.close()
     s.events.write("iteration_finished", iteration=it.manifest.iteration)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -14,9 +15,12 @@ from selfreward.diagnosis.judge import Judge, agreement
 from selfreward.diagnosis.lengths import Lengths
 from selfreward.diagnosis.likelihood import training_figures
 from selfreward.diagnosis.meta_judge import meta_judge_figures
+from selfreward.diagnosis.pair_flags import VERSION as FLAGS_VERSION
+from selfreward.diagnosis.pair_flags import PairFlags, flags_of
 from selfreward.diagnosis.scores import Scores
 from selfreward.errors import SelfRewardError, StoreError
 from selfreward.objectives import ObjectiveConfig
+from selfreward.readings.scale import Scale
 from selfreward.records import Judgment, PreferencePair, Prompt, Record, Response
 from selfreward.storage.grouping import by_prompt
 from selfreward.storage.iteration import IterationStore, check_file
@@ -29,21 +33,26 @@ VERSION = 3
 HELDOUT_JUDGMENTS = "heldout_judgments"
 COMPARISON = "comparison"
 JUDGMENT_COMPARISONS, JUDGMENT_PAIRS = "judgment_comparisons", "judgment_pairs"
+FLAGS = "flags.parquet"
 _USUAL_RUBRIC = "additive_5pt"
 _FILE, _LOG = "metrics.json", "training.jsonl"
 _TRAINED_ON = ("pairs", "labelled")
 
 
-def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
-    """What metrics.json holds, computed from what is stored so far; a stage that was not begun gives nothing."""
+def iteration_metrics(run: RunStore, it: IterationStore, flagged: list[PairFlags] | None = None) -> dict[str, Any]:
+    """What metrics.json holds, computed from what is stored so far; a stage that was not begun gives nothing.
+
+    ``flagged`` is given every pair's flags, which cost next to nothing along with the figures.
+    """
     found: dict[str, Any] = {"iteration": it.manifest.iteration}
     if it.stage("prompts") is not None:
+        scale = judged_scale(it)
         found |= record_figures(
             _records(it, "prompts", Prompt),
             _records(it, "responses", Response),
             _records(it, "judgments", Judgment),
-            _records(it, "pairs", PreferencePair),
-            _highest_score(it),
+            _flagging(_records(it, "pairs", PreferencePair), [] if flagged is None else flagged),
+            None if scale is None else scale.max,
         )
     found |= _judge_figures(run, it)
     found |= _meta_judge_figures(it)
@@ -51,7 +60,7 @@ def iteration_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
     if compared is not None:
         found["comparison"] = compared.summary
     if it.manifest.iteration:
-        found |= training_figures(_training_log(it)) | _objective(it)
+        found |= training_figures(training_log(it)) | _objective(it)
     found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
     found["seconds"] = {name: stage.seconds for name, stage in it.manifest.stages.items()}
     training = it.stage("adapter")
@@ -67,16 +76,16 @@ def figures_after(run: RunStore, it: IterationStore, after: After) -> dict[str, 
     if after == "pairs":
         prompts, pairs = _records(it, "prompts", Prompt), _records(it, "pairs", PreferencePair)
         return record_figures(prompts, (), (), pairs, wanted=(Scores,))
-    judged = _records(it, "judgments", Judgment)
-    return record_figures((), (), judged, (), _highest_score(it), wanted=(Scores, Judge)) | _judge_figures(run, it)
+    judged, scale = _records(it, "judgments", Judgment), judged_scale(it)
+    highest = None if scale is None else scale.max
+    return record_figures((), (), judged, (), highest, wanted=(Scores, Judge)) | _judge_figures(run, it)
 
 
 def current_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
     """The same, read from metrics.json where it has today's figures, and else computed."""
-    entry = it.stage("metrics")
-    if entry is None or not entry.finished or entry.version != VERSION:
+    if not has_metrics(it):
         return iteration_metrics(run, it)
-    for file in entry.files:
+    for file in it.manifest.stages["metrics"].files:
         check_file(it.path, file)
     found: dict[str, Any] = json.loads((it.path / _FILE).read_text(encoding="utf-8"))
     return found
@@ -96,21 +105,42 @@ def _objective(it: IterationStore) -> dict[str, Any]:
     return {"trained": rows, "objective": about}
 
 
+def _flagging(pairs: Iterable[PreferencePair], flagged: list[PairFlags]) -> Iterator[PreferencePair]:
+    for pair in pairs:
+        yield pair
+        flagged.append(flags_of(pair))
+
+
+def flags_file(it: IterationStore) -> Path | None:
+    """Where every pair's flags are stored; None where they are not, or come of another version."""
+    entry = it.stage("metrics")
+    known = entry is not None and entry.finished and entry.summary.get("pair_flags") == FLAGS_VERSION
+    return it.path / FLAGS if known else None
+
+
+def has_metrics(it: IterationStore) -> bool:
+    """Whether its metrics.json has today's figures."""
+    entry = it.stage("metrics")
+    return entry is not None and entry.finished and entry.version == VERSION
+
+
 def _records(it: IterationStore, stage: str, record: type[R]) -> Iterable[R]:
     return it.stored(stage, record).records() if it.stage(stage) is not None else ()
 
 
-def _highest_score(it: IterationStore) -> float | None:
-    """Of the judge's scale; None where the rubric is not any more what the iteration was judged by."""
+def judged_scale(it: IterationStore) -> Scale | None:
+    """The judge's scale.
+
+    None where scores are strengths without ends, or the rubric is not any more what the iteration was judged by.
+    """
     settings = it.manifest.config.get("judge") or {}
     try:
         rubric = load_rubric(settings.get("rubric") or _USUAL_RUBRIC)
     except SelfRewardError:
         return None
-    if len(rubric.response_inputs) > 1:  # what is compared has a strength, which has no upper end
+    if len(rubric.response_inputs) > 1 or rubric.hash != it.manifest.templates.get("judge.rubric"):
         return None
-    same = rubric.hash == it.manifest.templates.get("judge.rubric")
-    return rubric.front.scale.max if same else None
+    return rubric.front.scale
 
 
 def _judge_figures(run: RunStore, it: IterationStore) -> dict[str, Any]:
@@ -155,7 +185,7 @@ def _verdicts(it: IterationStore) -> Iterator[Judgment]:
     return it.stored(HELDOUT_JUDGMENTS, Judgment).records()
 
 
-def _training_log(it: IterationStore) -> Iterator[dict[str, Any]]:
+def training_log(it: IterationStore) -> list[dict[str, Any]]:
     """The steps that training logged, where it is finished.
 
     Raises:
@@ -163,6 +193,7 @@ def _training_log(it: IterationStore) -> Iterator[dict[str, Any]]:
     """
     entry = it.stage("adapter")
     logs = [file for file in entry.files if file.path == _LOG] if entry is not None and entry.finished else []
+    steps = []
     for file in logs:
         check_file(it.path, file)
         for number, line in enumerate((it.path / _LOG).read_text(encoding="utf-8").splitlines(), 1):
@@ -170,5 +201,5 @@ def _training_log(it: IterationStore) -> Iterator[dict[str, Any]]:
                 step = json.loads(line)
             except ValueError as error:
                 raise StoreError(f"{it.path / _LOG}:{number}: not JSON: {error}") from error
-            if isinstance(step, dict):
-                yield step
+            steps += [step] if isinstance(step, dict) else []
+    return steps

@@ -16,6 +16,7 @@ from selfreward.steps.judge import policy_of
 from selfreward.steps.keys import made_from, model_inputs
 from selfreward.storage.grouping import Grouped, OfPrompt, by_prompt
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
+from selfreward.storage.overrides import Override, corrections, digest, read_overrides, used
 
 R = TypeVar("R", bound=Record)
 INITIAL, INITIAL_JUDGMENTS, PREVIOUS_JUDGMENTS = "initial_responses", "initial_judgments", "previous_judgments"
@@ -66,6 +67,8 @@ def build_pairs(
     """What the recipe's rule makes of them: chosen and rejected, or responses with a label."""
     tags, t = s.config.model.reasoning_tags, it.manifest.iteration
     rule = s.config.pairs.at(t)
+    overrides = _overrides(s, it, rule.stage)
+    corrected = corrections(overrides)
     seed = derive_seed(s.config.seed, t, "pairs")
 
     def parts(start: int) -> Iterator[pairing.Part]:
@@ -78,19 +81,19 @@ def build_pairs(
 
         def label(stored: Stored[Labelled]) -> Iterator[Shard[Labelled]]:
             for part in parts(stored.entry.inputs_done):
-                yield pairing.label_responses(part, by_score, s.chat, tags)
+                yield pairing.label_responses(part, by_score, s.chat, tags, corrected)
 
-        return s.run_stage(it, _stage(s, it, Labelled, by_score, asked, prompts), label)
+        return s.run_stage(it, _stage(s, it, Labelled, by_score, asked, prompts, overrides), label)
 
     def pair(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
         kept = None
         if isinstance(rule, PairSettings) and rule.looks_at_all:
-            margins = [pairing.widest_margins(part, rule, s.chat, seed) for part in parts(0)]
+            margins = [pairing.widest_margins(part, rule, s.chat, seed, corrected) for part in parts(0)]
             kept = rule.keep({prompt: margin for found in margins for prompt, margin in found.items()})
         for part in parts(stored.entry.inputs_done):
-            yield pairing.build_pairs(part, rule, s.chat, tags, seed, kept)
+            yield pairing.build_pairs(part, rule, s.chat, tags, seed, kept, corrected)
 
-    return s.run_stage(it, _stage(s, it, PreferencePair, rule, asked, prompts), pair)
+    return s.run_stage(it, _stage(s, it, PreferencePair, rule, asked, prompts, overrides), pair)
 
 
 def _stage(
@@ -100,16 +103,42 @@ def _stage(
     rule: RuleSettings,
     asked: Asked,
     prompts: Stored[Prompt],
+    overrides: Sequence[Override],
 ) -> Stage[R]:
     tags = list(s.config.model.reasoning_tags)
     settings: dict[str, Any] = {"pairs": key_settings(rule), "model": {"reasoning_tags": tags}}
     judged = ("judgments",) if isinstance(rule, JudgedSettings) else ()
+    decided = digest(overrides)
     key = StageKey(
         version=pairing.VERSION,
         settings={**settings, "seed": s.config.seed} if rule.seeded else settings,
-        inputs={**model_inputs(s), **made_from(it, "prompts", "responses", *judged, *asked.stages)},
+        inputs={
+            **model_inputs(s),
+            **made_from(it, "prompts", "responses", *judged, *asked.stages),
+            **({} if decided is None else {"overrides": decided}),
+        },
     )
     return Stage(rule.stage, record, key, total=prompts.entry.rows)
+
+
+def _overrides(s: Session, it: IterationStore, stage: str) -> list[Override]:
+    """What people decided about the iteration, as its pairs are to be built with it.
+
+    Decisions stop no run: finished pairs stay as they are, since a model may have been trained on them, and pairs that
+    were begun before the last decision are built anew, which takes moments.
+    """
+    entry, overrides = it.stage(stage), read_overrides(s.store.path, it.manifest.iteration)
+    if entry is None or digest(overrides) == entry.inputs.get("overrides"):
+        return overrides
+    if not entry.finished:
+        it.forget(stage)
+        return overrides
+    known = used(overrides, entry.inputs.get("overrides"))
+    s.reporter.say(
+        f"{it.label} {stage}: decisions that came after they were built: {len(overrides) - len(known)}; to use them, "
+        f"`selfreward fork {s.store.path} --from-pairs {it.manifest.iteration} --name NEW`"
+    )
+    return known
 
 
 class _Sources:

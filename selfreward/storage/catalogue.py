@@ -13,9 +13,11 @@ from selfreward.evaluation.comparison import Comparison
 from selfreward.records import Frozen
 from selfreward.resources import find, names
 from selfreward.storage.events import read_events
+from selfreward.storage.iteration import IterationStore
 from selfreward.storage.manifest import StageEntry
 from selfreward.storage.run import EVENTS, LOCK, RUN, RunStore
 
+OpenIteration = Callable[[RunStore, int], IterationStore]
 RUNS_DIR = "runs"
 """Where runs are, unless the user says otherwise."""
 
@@ -139,15 +141,15 @@ def _packaged(recipe: str, runs_dir: Path) -> Path:
     )
 
 
-def run_list(runs_dir: Path) -> list[RunRow]:
+def run_list(runs_dir: Path, opened: OpenIteration = RunStore.iteration) -> list[RunRow]:
     """All runs of a directory, by name. One that is damaged says so and hides no other."""
-    return [_run_row(path) for path in run_paths(runs_dir)]
+    return [_run_row(path, opened) for path in run_paths(runs_dir)]
 
 
-def _run_row(path: Path) -> RunRow:
+def _run_row(path: Path, opened: OpenIteration) -> RunRow:
     try:
         run = RunStore(path)
-        status = run_status(run)
+        status = run_status(run, opened)
         pairs = [s.rows for s in status.stages if s.stage == "pairs"]
         return RunRow(
             name=path.name,
@@ -164,8 +166,12 @@ def _run_row(path: Path) -> RunRow:
         return RunRow(name=path.name, path=str(path), state="damaged", problem=str(error))
 
 
-def run_status(run: RunStore) -> RunStatus:
-    """How far each stage that was begun is, by the manifests; what they do not know, by the last events."""
+def run_status(run: RunStore, opened: OpenIteration = RunStore.iteration) -> RunStatus:
+    """How far each stage that was begun is, by the manifests; what they do not know, by the last events.
+
+    Args:
+        opened: gives an iteration; somebody who asks often keeps manifests that are read already.
+    """
     running = is_running(run.path)
     latest: dict[tuple[int, str], dict[str, Any]] = {}
     last: deque[dict[str, Any]] = deque(maxlen=1)
@@ -173,7 +179,7 @@ def run_status(run: RunStore) -> RunStatus:
         last.append(event)
         if "stage" in event and "total" in event:
             latest[event["iteration"], event["stage"]] = event
-    iterations = [run.iteration(t) for t in run.iterations()]
+    iterations = [opened(run, t) for t in run.iterations()]
     stages = []
     for it in iterations:
         t = it.manifest.iteration

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,37 @@ from selfreward.errors import ConfigError, StoreError
 from selfreward.records import Frozen, key_settings
 from selfreward.storage.durable import TEMPORARY, storing, sync
 from selfreward.storage.iteration import MANIFEST, IterationStore
+from selfreward.storage.overrides import OVERRIDES
 from selfreward.storage.run import RunStore
 
 _SETTLED = ("model", "seeds", "lora", "sft")
 """Settings that iteration 0 has used up; a fork always shares iteration 0."""
+_AFTER_PAIRS = (
+    "pairs",
+    "labelled",
+    "judgment_pairs",
+    "adapter",
+    "compared_prompts",
+    "compared_before",
+    "compared_after",
+    "comparison",
+    "metrics",
+)
+"""What depends on pairs, or on the model that was trained on them, and the pairs themselves."""
 
 
-def fork(parent: RunStore, at: int, config: RunConfig) -> RunStore:
+def fork(parent: RunStore, at: int, config: RunConfig, *, judged: bool = False) -> RunStore:
     """A run with the parent's iterations 0 … ``at``, to go on from there as ``config`` says.
 
-    It appears whole or not at all, and from then on neither run depends on the other.
+    It appears whole or not at all, and from then on neither run depends on the other. What people decided about pairs
+    goes along. ``judged`` takes over what the iteration after ``at`` has from before its pairs were built.
 
     Raises:
-        StoreError: one of the iterations is not finished, or the new run's directory exists.
+        StoreError: one of the iterations is not finished, the one after them is not judged, or the new run's directory
+            exists.
     """
     shared = [_finished(parent, t) for t in range(at + 1)]
+    begun = _up_to_pairs(parent, at + 1) if judged else None
     target = config.run_dir
     if target.exists():
         raise StoreError(f"{target}: exists; choose another --name")
@@ -38,6 +54,12 @@ def fork(parent: RunStore, at: int, config: RunConfig) -> RunStore:
             RunStore.create(made, {"run": parent.head["name"], "at": at}).save_config(config)
             for iteration in shared:
                 _share(iteration, made)
+            if begun is not None:
+                _link(begun, made, _files(begun))
+                IterationStore(made / begun.label, begun.manifest, inherited=False).save()
+            if (parent.path / OVERRIDES).exists():
+                shutil.copyfile(parent.path / OVERRIDES, made / OVERRIDES)
+                sync(made / OVERRIDES)
             sync(made)
             made.rename(target)  # fails where somebody else was faster
             sync(target.parent)
@@ -80,9 +102,30 @@ def _finished(parent: RunStore, t: int) -> IterationStore:
     return iteration
 
 
+def _up_to_pairs(parent: RunStore, t: int) -> IterationStore:
+    """An iteration as it was before its pairs were built: what was asked, answered and judged."""
+    iteration = parent.iteration(t)
+    judgments = iteration.stage("judgments")
+    if iteration.stage("pairs") is None and (judgments is None or not judgments.finished):
+        raise StoreError(
+            f"{iteration.path}: is not judged to the end, so there is nothing to build pairs of; go on with "
+            f"`selfreward run {parent.path}`: it uses what is decided by then"
+        )
+    kept = {name: entry for name, entry in iteration.manifest.stages.items() if name not in _AFTER_PAIRS}
+    manifest = iteration.manifest.model_copy(update={"stages": kept, "finished": False})
+    return IterationStore(iteration.path, manifest, inherited=False)
+
+
 def _share(iteration: IterationStore, made: Path) -> None:
-    files = [entry.path for stage in iteration.manifest.stages.values() for entry in stage.files]
-    for name in (*files, MANIFEST):
+    _link(iteration, made, [*_files(iteration), MANIFEST])
+
+
+def _files(iteration: IterationStore) -> list[str]:
+    return [entry.path for stage in iteration.manifest.stages.values() for entry in stage.files]
+
+
+def _link(iteration: IterationStore, made: Path, names: Sequence[str]) -> None:
+    for name in names:
         source, target = iteration.path / name, made / iteration.label / name
         if not source.is_file():
             raise StoreError(f"{source}: missing; `selfreward verify {iteration.path.parent}` says what else is")

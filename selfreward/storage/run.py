@@ -81,7 +81,7 @@ class RunStore:
 
         path = self.path / CONFIG
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            data = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise StoreError(f"{path}: cannot be read: {error}") from error
         return make_config(data, {}, str(path))

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from selfreward.errors import StoreError
 from selfreward.storage.durable import TEMPORARY, file_hash
-from selfreward.storage.events import damaged_lines
 from selfreward.storage.iteration import MANIFEST, IterationStore
+from selfreward.storage.lines import damaged_lines
+from selfreward.storage.overrides import OVERRIDES
 from selfreward.storage.run import CONFIG, ENGINE, EVENTS, LOCK, RUN, RunStore, yaml_seal_holds
 
 
@@ -22,7 +23,7 @@ def verify(path: Path) -> list[str]:
 def _problems(run: RunStore) -> Iterator[str]:
     yield from _head_problems(run)
     under_way: set[str] = set()
-    known = {RUN, CONFIG, EVENTS, LOCK}
+    known = {RUN, CONFIG, EVENTS, LOCK, OVERRIDES}
     for number in run.iterations():
         try:
             iteration = run.iteration(number)
@@ -49,11 +50,17 @@ def _head_problems(run: RunStore) -> Iterator[str]:
             yield f"{run.path / CONFIG}: damaged: its content does not match the hash in its last line"
     elif started:
         yield f"{run.path / CONFIG}: missing"
-    if (run.path / EVENTS).exists():
-        for line in damaged_lines(run.path / EVENTS):
-            yield f"{run.path / EVENTS}:{line}: damaged"
-    elif started and run.inherited_up_to < 0:  # a fork begins without events of its own
+    for name in (EVENTS, OVERRIDES):
+        yield from _line_problems(run.path / name)
+    a_fork = run.inherited_up_to >= 0  # which begins without events of its own
+    if started and not a_fork and not (run.path / EVENTS).exists():
         yield f"{run.path / EVENTS}: missing"
+
+
+def _line_problems(path: Path) -> Iterator[str]:
+    if path.exists():
+        for line in damaged_lines(path):
+            yield f"{path}:{line}: damaged"
 
 
 def _file_problems(iteration: IterationStore) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import unicodedata
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,23 +17,22 @@ if TYPE_CHECKING:
 
     from selfreward.doctor import Check
     from selfreward.plan import Plan
-    from selfreward.query import IterationRow, PairRow
+    from selfreward.query import IterationRow
     from selfreward.stage_plans import StagePlan
     from selfreward.storage.catalogue import RunRow, RunStatus, StageStatus
 
-_STEERING = {"Cc", "Cs", "Zl", "Zp"}
-_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control, line-separating and direction-changing characters and lone surrogates, but no newline and no tab."""
 _PREVIEW = 220
 
 
 def visible(text: str) -> str:
     """Text with control, line-separating and direction-changing characters escaped; newlines and tabs stay."""
-    return "".join(
-        letter
-        if letter in "\n\t" or (unicodedata.category(letter) not in _STEERING and letter not in _REORDERING)
-        else letter.encode("unicode_escape", "surrogatepass").decode()
-        for letter in text.replace("\r\n", "\n")
-    )
+    return _STEERING.sub(_escaped, text.replace("\r\n", "\n"))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape", "surrogatepass").decode()
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -64,28 +63,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Ite
     for row in rows:
         made.add_row(*(Text("" if cell is None else visible(str(cell))) for cell in row))
     return made
-
-
-def pairs(rows: Sequence[PairRow]) -> RenderableType:
-    """Pairs with the beginning of their texts."""
-    from rich.console import Group
-    from rich.text import Text
-
-    blocks: list[RenderableType] = []
-    for row in rows:
-        lengths = f"{row.chosen_tokens} against {row.rejected_tokens} tokens"
-        scores = "not judged"
-        if row.chosen_score is not None and row.rejected_score is not None and row.margin is not None:
-            scores = f"{row.chosen_score:.3f} against {row.rejected_score:.3f}, margin {row.margin:.3f}"
-        blocks.append(Text.assemble((row.id, "bold"), f"  {scores}\n  {lengths}"))
-        for name, text, style in (
-            ("prompt", row.prompt, ""),
-            ("chosen", row.chosen, "green"),
-            ("rejected", row.rejected, "red"),
-        ):
-            blocks.append(Indented(preview(text), 11, style, label=f"  {name}"))
-        blocks.append(Text(""))
-    return Group(*blocks)
 
 
 class Indented:

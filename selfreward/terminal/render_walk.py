@@ -12,6 +12,8 @@ from selfreward.walk import Candidate, JudgmentsCompared, PromptWalk, SeedWalk
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from selfreward.query.questions import Questions
+
 _MARK = " <-"
 """Stands behind what was asked about."""
 _NO_PAIR = {
@@ -31,6 +33,7 @@ _NO_PAIR = {
     "none_usable": "no candidate can be used",
     "none_good_enough": "no candidate's mean score reaches min_score {min_score:g}",
     "special_tokens": "the prompt spells a special token, and such text is never trained on",
+    "excluded": "a person left it out",
     "below_top": "best and worst differ by {difference:.3f}, not among the widest {fraction:.0%} of the iteration",
 }
 _RULES = {
@@ -101,6 +104,8 @@ def _prompt(found: PromptWalk) -> Iterator[RenderableType]:
 def _candidate(candidate: Candidate, found: PromptWalk) -> Iterator[RenderableType]:
     response = candidate.response
     score = "no readable verdict" if candidate.score is None else f"mean score {candidate.score:.3f}"
+    if candidate.given is not None:
+        score += f" (a person gives {candidate.given:g})"
     if candidate.before is not None:
         score += f" (by the model before {candidate.before:.3f})"
     ended = "cut off" if response.finish_reason == "length" else "ended by itself"
@@ -159,6 +164,30 @@ def _judged_judgments(found: JudgmentsCompared, item: str) -> Iterator[Renderabl
         yield Indented("both as answers to what the judge was asked, in its very words", 2)
 
 
+def asked(found: Questions) -> RenderableType:
+    """Every question to the judge, word for word."""
+    from rich.console import Group
+
+    return Group(*_asked(found))
+
+
+def _asked(found: Questions) -> Iterator[RenderableType]:
+    yield _title("What the judge was asked")
+    if found.method:
+        yield Indented(", ".join(f"{name} {value}" for name, value in found.method.items()), 2)
+    if found.missing:
+        yield Indented(found.missing, 2, "yellow")
+    for question in found.questions:
+        yield Indented(f"about {' against '.join(question.response_ids)}, by {question.rubric}", 2, "bold")
+        if question.shortened:
+            yield Indented("the middle of a response was left out to fit the context; here it stands whole", 4)
+        for message in question.messages:
+            yield Indented(message.content, 4)
+        if question.prefill:
+            yield Indented(f"its turn was opened with: {question.prefill}", 4)
+        yield Indented("", 0)
+
+
 def _reasons(found: PromptWalk) -> Iterator[str]:
     decision, pair = found.decision, found.pair
     rule = decision.rule
@@ -166,7 +195,8 @@ def _reasons(found: PromptWalk) -> Iterator[str]:
         yield f"chosen   {pair.chosen_id}{_score(pair.chosen_score)}"
         yield f"rejected {pair.rejected_id}{_score(pair.rejected_score)}"
         if pair.margin is not None:
-            yield f"margin   {pair.margin:.3f}, at least min_margin {rule['min_margin']:g}"
+            least = f"at least min_margin {rule['min_margin']:g}"
+            yield f"margin   {pair.margin:.3f}, {'a person chose the other side' if pair.margin < 0 else least}"
         yield f"rule     {rule['type']}: {_RULES[rule['type']].format(**rule)}"
         if found.further_pairs:
             yield f"further  {len(found.further_pairs)} of this prompt's pairs: {', '.join(found.further_pairs)}"

@@ -8,10 +8,13 @@ from shutil import which
 
 from selfreward.config import RunConfig
 from selfreward.diagnose import Diagnosis, diagnose
-from selfreward.query import PAIR_STAGES, PairsOf, iteration_table, list_pairs
+from selfreward.query.iterations import iteration_table
+from selfreward.query.judgment_pairs import PAIR_STAGES, PairsOf
+from selfreward.query.pairs import page_of_pairs
 from selfreward.records import Frozen
 from selfreward.storage.catalogue import RUNS_DIR
 from selfreward.storage.iteration import MANIFEST
+from selfreward.storage.overrides import OVERRIDES
 from selfreward.storage.run import CONFIG, EVENTS, RUN, RunStore
 from selfreward.storage.verify import verify
 
@@ -33,7 +36,7 @@ def verified(path: Path) -> Verified:
 
 def _file_count(path: Path) -> int:
     run = RunStore(path)
-    own = sum((path / name).exists() for name in (RUN, CONFIG, EVENTS))
+    own = sum((path / name).exists() for name in (RUN, CONFIG, EVENTS, OVERRIDES))
     manifests = [run.iteration(t).manifest for t in run.iterations()]
     return own + len(manifests) + sum(len(stage.files) for m in manifests for stage in m.stages.values())
 
@@ -49,6 +52,8 @@ def where_and_what_next(config: RunConfig, run: RunStore, default_runs_dir: Path
             yield f"{row.adapter}: {row.model}, a PEFT adapter over {config.model.name}"
         if row.pairs:
             yield f"{run.path / f'iter-{row.iteration:03d}' / 'pairs'}: {row.pairs} preference pairs (Parquet)"
+        if row.labelled:
+            yield f"{run.path / f'iter-{row.iteration:03d}' / 'labelled'}: {row.labelled} labelled responses (Parquet)"
     if with_pairs:
         yield _flags(diagnose(run))
     if config.description:
@@ -56,7 +61,7 @@ def where_and_what_next(config: RunConfig, run: RunStore, default_runs_dir: Path
     yield "next:"
     command = _command()
     if with_pairs:
-        (best,) = list_pairs(run, with_pairs[-1], limit=1)
+        (best,) = page_of_pairs(run, with_pairs[-1], limit=1).rows
         yield f"  {command} pairs {name} -i {with_pairs[-1]}"
         yield f"  {command} show {name} {best.id}"
         yield f"  {command} diagnose {name}"

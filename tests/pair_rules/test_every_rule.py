@@ -24,7 +24,7 @@ COMPARING = [kind for kind, member in MEMBERS.items() if issubclass(member, Pair
 LABELLING = [kind for kind, member in MEMBERS.items() if issubclass(member, LabelSettings)]
 REASONS = {"too_few_usable", "tie", "small_margin", "small_tier_margin", "identical"}
 REASONS |= {"one_side_only", "initial_not_worse", "small_initial_margin", "no_earlier_ranking", "inconsistent"}
-OF_OTHERS = {"no_reference", "none_usable", "none_good_enough", "special_tokens", "below_top"}
+OF_OTHERS = {"no_reference", "none_usable", "none_good_enough", "special_tokens", "below_top", "excluded"}
 """Of rules that compare no scores, and of the stage."""
 
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from selfreward.engines.chat import Chat
 from selfreward.pair_rules import PairRuleConfig
+from selfreward.pair_rules.corrections import Corrections
 from selfreward.pair_rules.positives import PositivesConfig
 from selfreward.pair_rules.spin import SpinConfig
 from selfreward.pair_rules.threshold import ThresholdConfig
@@ -297,3 +298,28 @@ def test_a_reference_is_chosen_against_the_models_own(chat: Chat) -> None:
     assert pair.chosen_token_ids == (*chat.plain_ids("The answer."), chat.tokenizer.eos_token_id)
     assert pair.rejected_token_ids == responses[0].token_ids
     assert {name: n for name, n in shard.counts.items() if n} == {"drop.special_tokens": 1, "drop.no_reference": 1}
+
+
+def test_a_persons_decisions_act_on_references_too(chat: Chat) -> None:
+    prompts = [prompt(i).model_copy(update={"reference": "The answer.", "seed_id": f"seed-{i}"}) for i in (0, 1)]
+    responses = [response(chat, p, 0, "own") for p in prompts]
+    decided = Corrections(
+        excluded=frozenset({frozenset({"seed-0", "r-p-0-0"})}), chosen={frozenset({"seed-1", "r-p-1-0"}): "r-p-1-0"}
+    )
+    shard = build_pairs(Part(prompts, responses, []), SpinConfig(), chat, TAGS, corrections=decided)
+    assert [(p.chosen_id, p.rejected_id, p.margin) for p in shard.records] == [("r-p-1-0", "seed-1", None)]
+    counts = {name: n for name, n in shard.counts.items() if n}
+    assert counts == {"override.excluded": 1, "override.swapped": 1, "drop.excluded": 1}
+
+
+def test_a_persons_score_decides_about_a_label(chat: Chat) -> None:
+    responses, judgments = judged(chat, prompt(0), ("good", 5.0), ("bad", 1.0))
+    decided = Corrections(scores={"r-p-0-0": 2.0, "r-p-0-1": 5.0})
+    shard = label_responses(
+        Part([prompt(0)], responses, judgments), ThresholdConfig(min_score=5.0), chat, TAGS, decided
+    )
+    assert [(r.response_id, r.label, r.score) for r in shard.records] == [
+        ("r-p-0-0", False, 2.0),
+        ("r-p-0-1", True, 5.0),
+    ]
+    assert shard.counts["override.scored"] == 2

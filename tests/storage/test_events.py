@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from selfreward.errors import StoreError
-from selfreward.storage.events import EventLog, damaged_lines, read_events
+from selfreward.storage.events import EventLog, read_events
+from selfreward.storage.lines import damaged_lines
 
 
 def test_events_come_back_in_order(tmp_path: Path) -> None:

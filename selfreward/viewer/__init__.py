@@ -1,0 +1,1 @@
+"""The web page for judged pairs: Starlette and Jinja over `query/`. It writes nothing but overrides."""

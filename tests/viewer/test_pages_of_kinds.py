@@ -1,0 +1,65 @@
+"""The pages of iterations that other recipes leave: without verdicts, with labels, with gates that were reached."""
+
+import pytest
+from pages_read import follow_every_link, text_of
+from run_kinds import make_judged_judgments, make_labelled, make_mix, make_spin
+from starlette.testclient import TestClient
+
+from selfreward.query.pairs import page_of_pairs
+from selfreward.storage.run import RunStore
+from selfreward.templates import load_rubric
+
+MAKERS = (make_spin, make_labelled, make_judged_judgments)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_every_page_is_there(site: TestClient, finished_run: RunStore, make: object) -> None:
+    assert callable(make)
+    make(finished_run)
+    assert len(follow_every_link(site)) > 20
+
+
+def test_pairs_without_scores(site: TestClient, finished_run: RunStore) -> None:
+    made = make_spin(finished_run)
+    said = text_of(site.get(f"/runs/small/1/pairs/{made.id}"))
+    assert "Chosen , score –" in said
+    assert "set a score" not in said
+    assert "one of the two iterations was not judged" in text_of(site.get("/compare?run=small&t=1&other=small&u=2"))
+
+
+def test_labels(site: TestClient, finished_run: RunStore) -> None:
+    wanted, _ = make_labelled(finished_run)
+    assert "2 labelled" in text_of(site.get("/runs/small"))
+    assert "labelled 2" in text_of(site.get("/runs/small/1"))
+    said = text_of(site.get(f"/runs/small/items/{wanted.id}"))
+    assert "trained on one by one" in said
+    assert "unwanted" in said
+    answer = site.get("/runs/small/1/pairs")
+    assert answer.status_code == 404
+    assert "makes no pairs" in text_of(answer)
+
+
+def test_judged_judgments(site: TestClient, finished_run: RunStore) -> None:
+    made = make_judged_judgments(finished_run)
+    assert "and 1 of judgments" in text_of(site.get("/runs/small"))
+    assert "pairs of judgments 1" in text_of(site.get("/runs/small/1"))
+    said = text_of(site.get(f"/runs/small/items/{made.id}"))
+    assert "Judgments of one candidate compared" in said
+    assert made.rejected_id in said
+
+
+def test_parts_of_a_mix(site: TestClient, finished_run: RunStore) -> None:
+    rubric = load_rubric("additive_5pt")
+    parts = {"words": {"method": {"type": "sampled"}}, "checks": {"method": {"type": "implicit"}}}
+    mix = {"method": {"type": "mix", "parts": parts}}
+    make_mix(finished_run, mix, {"judge.method.parts.words.rubric": rubric.hash})
+    said = text_of(site.get(f"/runs/small/1/pairs/{page_of_pairs(finished_run, 1).rows[0].id}"))
+    assert "4 judgments" in said
+    assert said.count(f"What the judge was asked, by {rubric.label}") == 3, "once for each candidate"
+    assert "the method implicit reads no rubric" in said
+
+
+def test_tripped_gates(site: TestClient, finished_run: RunStore) -> None:
+    finished_run.events().write("gate_tripped", iteration=1, gate="tie_share", value=0.5, limit=0.25, action="stop")
+    assert "stop tie_share: 0.5, limit 0.25" in text_of(site.get("/runs/small"))
+    assert "Limits of the recipe that were reached: stop tie_share" in text_of(site.get("/runs/small/1"))
