@@ -11,10 +11,11 @@ from selfreward.errors import ConfigError, StoreError
 from selfreward.merging import base_model, front_matter, refuse_to_overwrite, root_of, trained_adapter
 from selfreward.objectives.reward import RewardConfig
 from selfreward.records import PreferencePair, derive_seed
-from selfreward.stages.training import REWARD_MODEL, TrainingJob, TrainingResult, train
 from selfreward.storage.durable import TEMPORARY, discard
 from selfreward.storage.iteration import check_file
 from selfreward.storage.run import RunStore
+from selfreward.training.job import REWARD_MODEL, TrainingJob, TrainingResult
+from selfreward.training.process import train
 
 
 def read_settings(overrides: Sequence[str]) -> RewardConfig:

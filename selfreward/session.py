@@ -25,11 +25,12 @@ from selfreward.models import ModelRef, resolve_model
 from selfreward.progress import Advance, Reporter
 from selfreward.records import Record
 from selfreward.stages.shard import Shard
-from selfreward.stages.training import TrainingJob, train
 from selfreward.storage.durable import TEMPORARY
 from selfreward.storage.iteration import IterationStore, StageKey, Stored, check_file
 from selfreward.storage.manifest import StageEntry
 from selfreward.storage.run import ENGINE, RunStore
+from selfreward.training.job import TrainingJob
+from selfreward.training.process import train
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")

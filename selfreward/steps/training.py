@@ -8,10 +8,10 @@ from selfreward.errors import StoreError
 from selfreward.objectives import ObjectiveConfig
 from selfreward.records import Example, Labelled, PreferencePair, derive_seed, key_settings
 from selfreward.session import Policy, Session
-from selfreward.stages.training import VERSION, TrainingJob
 from selfreward.steps.keys import made_from, model_inputs
 from selfreward.steps.metrics import JUDGMENT_PAIRS
 from selfreward.storage.iteration import IterationStore, StageKey, Stored, check_file
+from selfreward.training.job import VERSION, TrainingJob
 
 
 def train_sft(s: Session, it: IterationStore, data: Stored[Example]) -> Policy:

@@ -12,8 +12,9 @@ from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.optimiser import LoraConfig
 from selfreward.objectives.sft import SFTConfig
 from selfreward.records import Example, Message, PreferencePair
-from selfreward.stages.training import TrainingJob, train
 from selfreward.storage.tables import write_table
+from selfreward.training.job import TrainingJob
+from selfreward.training.process import train
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,57 @@
+"""What a training process is told, and what it gives back."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict
+
+from selfreward.engines.loading import ModelConfig
+from selfreward.objectives import ObjectiveConfig
+from selfreward.objectives.optimiser import LoraConfig
+from selfreward.objectives.reward import RewardConfig
+from selfreward.records import Frozen
+
+VERSION = 1
+REWARD_MODEL = "reward_model"
+JOB = "job.json"
+RESULT = "result.json"
+
+
+class TrainingJob(Frozen):
+    """Everything that a training process needs to know."""
+
+    section: Literal["sft", "train", ""]
+    """Of the recipe, where the objective's settings are; errors name it. None where they are given by themselves."""
+    objective: ObjectiveConfig | RewardConfig
+    model: ModelConfig
+    adapter: str | None
+    """The parent's adapter, which is trained on; None starts a new one."""
+    lora: LoraConfig
+    data: tuple[str, ...]
+    """Parquet files of examples, pairs or labelled responses."""
+    seed: int
+
+    def named(self, setting: str) -> str:
+        """One of the objective's settings, as ``--set`` names it."""
+        return f"{self.section}.{setting}" if self.section else setting
+
+
+class TrainingResult(Frozen):
+    """What came of it. ``steps`` holds TRL's log of every optimiser step."""
+
+    model_config = ConfigDict(allow_inf_nan=True)  # a figure beside the loss may be no number
+
+    counts: dict[str, int]
+    steps: list[dict[str, float]]
+
+    def summary(self) -> dict[str, Any]:
+        """First and last value of what TRL logs at every step."""
+        return {
+            "steps": len(self.steps),
+            **{
+                name: {"first": self.steps[0][name], "last": self.steps[-1][name]}
+                for name in sorted(self.steps[0])
+                if name in self.steps[-1] and name not in ("epoch", "step")
+            },
+        }
