@@ -33,15 +33,18 @@ def make_labelled(run: RunStore) -> list[Labelled]:
         Labelled(
             id=content_id("labelled", response_id),
             prompt=pair.prompt,
-            completion=pair.chosen,
+            completion=completion,
             label=label,
             prompt_id=pair.prompt_id,
             response_id=response_id,
             score=4.0 if label else 1.5,
-            token_ids=(1, 2),
+            token_ids=(1, 2) if label else (1, 2, 3),
             retokenised=False,
         )
-        for response_id, label in ((pair.chosen_id, True), (pair.rejected_id, False))
+        for response_id, completion, label in (
+            (pair.chosen_id, pair.chosen, True),
+            (pair.rejected_id, pair.rejected, False),
+        )
     ]
     _forget(it, "pairs")
     replace_stage(it, "labelled", rows, Labelled, settings={"pairs": {"type": "threshold", "min_score": 3.0}})

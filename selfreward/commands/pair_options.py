@@ -1,19 +1,32 @@
-"""Which pairs: the filters and the order that several commands share."""
+"""Which pairs or labelled responses: the filters and the order that several commands share."""
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
-    from selfreward.query.judgment_pairs import PairsOf
+    from selfreward.query.filters import ListOf
+    from selfreward.query.labelled import LabelledFilter, LabelledSort
     from selfreward.query.pairs import PairFilter, PairSort
 
+F = TypeVar("F")
+T = TypeVar("T", bound=str)
+
 _RANGE = "LOW:HIGH"
-Sort = Annotated[
+Of = Annotated[
     str,
     typer.Option(
-        help="margin, chosen_score, rejected_score, variance, length, length_difference, length_ratio, prompt or order."
+        help="responses: pairs of them; judgments: pairs of them, where the recipe has meta_judge; labelled: responses "
+        "with a label, where the pair rule makes these in the place of pairs."
+    ),
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        help="margin, chosen_score, rejected_score, variance, length, length_difference, length_ratio, prompt or "
+        "order; of labelled responses score, length, prompt or order."
     ),
 ]
 Ascending = Annotated[
@@ -38,6 +51,10 @@ Flag = Annotated[
 Overridden = Annotated[
     bool | None, typer.Option("--overridden/--not-overridden", help="Pairs that a person decided about, or the others.")
 ]
+Score = Annotated[str | None, typer.Option(metavar=_RANGE, help="Score of a labelled response.")]
+Wanted = Annotated[
+    bool | None, typer.Option("--wanted/--unwanted", help="Labelled responses that are wanted, or the others.")
+]
 Text = Annotated[str, typer.Option(metavar="WORDS", help="Words in the prompt or a response, in upper or lower case.")]
 
 
@@ -45,8 +62,6 @@ def pair_filter(
     ranges: dict[str, str | None], flags: list[str] | None, overridden: bool | None, text: str
 ) -> "PairFilter":
     """The filter that the options describe; ``ranges`` are by the names that follow ``min_`` and ``max_``."""
-    from pydantic import ValidationError
-
     from selfreward.diagnosis.pair_flags import PAIR_FLAGS
     from selfreward.query.pairs import PairFilter
 
@@ -58,30 +73,60 @@ def pair_filter(
         if given is not None:
             low, high = _ends(name, given)
             values |= {f"min_{name}": low, f"max_{name}": high}
-    try:
-        return PairFilter(**values)
-    except ValidationError as error:
-        raise typer.BadParameter(f"--text: {error.errors()[0]['msg']}") from error
+    return _checked(PairFilter, **values)
+
+
+def label_filter(score: str | None, wanted: bool | None, overridden: bool | None, text: str) -> "LabelledFilter":
+    """The filter of labelled responses that the options describe."""
+    from selfreward.query.labelled import LabelledFilter
+
+    low, high = (None, None) if score is None else _ends("score", score)
+    return _checked(LabelledFilter, wanted=wanted, min_score=low, max_score=high, overridden=overridden, text=text)
 
 
 def pair_sort(name: str) -> "PairSort":
-    """A sort by its name."""
+    """A sort of pairs by its name."""
     from selfreward.query.pairs import PAIR_SORTS
 
-    for known in PAIR_SORTS:
-        if name == known:
-            return known
-    raise typer.BadParameter(f"--sort {name}: expected one of {', '.join(PAIR_SORTS)}")
+    return one_of("--sort", name, PAIR_SORTS)
 
 
-def pairs_of(name: str) -> "PairsOf":
-    """What is paired, by its name."""
-    from selfreward.query.judgment_pairs import PAIRS_OF
+def label_sort(name: str) -> "LabelledSort":
+    """A sort of labelled responses by its name."""
+    from selfreward.query.labelled import LABELLED_SORTS
 
-    for known in PAIRS_OF:
-        if name == known:
-            return known
-    raise typer.BadParameter(f"--of {name}: expected one of {', '.join(PAIRS_OF)}")
+    return one_of("--sort", name, LABELLED_SORTS)
+
+
+def list_of(name: str) -> "ListOf":
+    """What is listed, by its name."""
+    from selfreward.query.filters import LISTS_OF
+
+    return one_of("--of", name, LISTS_OF)
+
+
+def one_of(option: str, name: str, known: Sequence[T]) -> T:
+    """What is called so."""
+    for one in known:
+        if name == one:
+            return one
+    raise typer.BadParameter(f"{option} {name}: expected one of {', '.join(known)}")
+
+
+def refuse(of: str, given: Mapping[str, Any]) -> None:
+    """Options that say nothing about what is listed."""
+    for option, value in given.items():
+        if value is not None and value != "":
+            raise typer.BadParameter(f"--{option.replace('_', '-')}: is no filter of --of {of}; leave it out")
+
+
+def _checked(kind: type[F], **values: Any) -> F:
+    from pydantic import ValidationError
+
+    try:
+        return kind(**values)
+    except ValidationError as error:  # all else was looked at before
+        raise typer.BadParameter(f"--text: {error.errors()[0]['msg']}") from error
 
 
 def _ends(name: str, given: str) -> tuple[float | None, float | None]:

@@ -1,4 +1,4 @@
-"""Which pairs to show, and in which order."""
+"""What is listed of an iteration, which pairs of it, and in which order."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from pydantic import FiniteFloat, StringConstraints
 from selfreward.diagnosis.pair_flags import PairFlag
 from selfreward.records import Frozen
 
+ListOf = Literal["responses", "judgments", "labelled"]
+"""Pairs of responses, pairs of judgments, or responses with a label of their own."""
+LISTS_OF: tuple[ListOf, ...] = get_args(ListOf)
+STAGE_OF: Mapping[ListOf, str] = {"responses": "pairs", "judgments": "judgment_pairs", "labelled": "labelled"}
 PairSort = Literal[
     "margin",
     "chosen_score",
@@ -44,6 +48,10 @@ RANGES: Mapping[str, str] = {
 """By the end of a filter's ``min_…`` and ``max_…`` the column."""
 
 
+SearchedText = Annotated[str, StringConstraints(max_length=200)]
+"""Words to look for."""
+
+
 class PairFilter(Frozen):
     """Which pairs to show. What is None asks for nothing; ends belong to a range; a pair without the figure is out."""
 
@@ -71,7 +79,7 @@ class PairFilter(Frozen):
     """Pairs with one of these flags at least."""
     overridden: bool | None = None
     """Only pairs that a person has overridden, or only the others."""
-    text: Annotated[str, StringConstraints(max_length=200)] = ""
+    text: SearchedText = ""
     """Words that the prompt or a response holds, as they stand, in upper or lower case."""
     prompt_id: str | None = None
     """Pairs of one prompt."""

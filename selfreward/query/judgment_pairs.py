@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, get_args
-
 from selfreward.errors import StoreError
 from selfreward.query.database import select
-from selfreward.query.filters import ORDER, PairSort
+from selfreward.query.filters import ORDER, STAGE_OF, PairSort
 from selfreward.query.kept import iteration
 from selfreward.query.pairs import PairPage, PairRow
 from selfreward.records import PreferencePair
 from selfreward.storage.run import RunStore
 
-PairsOf = Literal["responses", "judgments"]
-"""What is chosen and rejected."""
-PAIRS_OF: tuple[PairsOf, ...] = get_args(PairsOf)
-PAIR_STAGES: Mapping[PairsOf, str] = {"responses": "pairs", "judgments": "judgment_pairs"}
 _ROWS = """
     SELECT * FROM (
         SELECT id, prompt_id, chosen_id, rejected_id, prompt[-1].content AS prompt, chosen[-1].content AS chosen,
@@ -41,7 +34,7 @@ def page_of_judgment_pairs(
         StoreError: the iteration has no such pairs.
     """
     it = iteration(run, t)
-    stage = PAIR_STAGES["judgments"]
+    stage = STAGE_OF["judgments"]
     entry = it.stage(stage)
     if entry is None:
         raise StoreError(f"{it.path}: has no pairs of judgments; an iteration of a recipe with meta_judge makes them")

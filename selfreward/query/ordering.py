@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from selfreward.query.database import ask, numbers
@@ -53,21 +53,27 @@ def ordered(
         return _orders[key]
     conditions, parameters = _conditions(it, index, overrides, where)
     sql = f"SELECT place, row_number() OVER (ORDER BY {by}) AS number FROM {index.derived('listed')} WHERE {conditions}"
-    cut = None
-    if where.text:
-        looked_at = ask(f"SELECT count(*) AS n FROM ({sql})", **parameters)[0]["n"]
-        cut = SEARCHED if looked_at > SEARCHED else None
-        sql = f"""
-            SELECT l.place, l.number FROM ({sql} QUALIFY number <= {SEARCHED}) l
-            JOIN {index.stage("pairs")} p ON p.rowid = l.place
-            WHERE contains(lower(p.prompt), lower($text)) OR contains(lower(p.chosen), lower($text))
-                  OR contains(lower(p.rejected), lower($text))"""
-        parameters["text"] = where.text
-    order = Order(numbers(f"SELECT place FROM ({sql}) ORDER BY number", **parameters), cut)
+    texts = (index.stage("pairs"), ("prompt", "chosen", "rejected"))
+    order = searched(sql, parameters, where.text, *texts) if where.text else in_order(sql, parameters)
     _orders[key] = order
     while len(_orders) > _ORDERS_KEPT:
         _orders.popitem(last=False)
     return order
+
+
+def in_order(sql: str, parameters: Mapping[str, Any], cut: int | None = None) -> Order:
+    """Of a query of ``place`` and ``number``."""
+    return Order(numbers(f"SELECT place FROM ({sql}) ORDER BY number", **parameters), cut)
+
+
+def searched(sql: str, parameters: Mapping[str, Any], text: str, table: str, columns: Sequence[str]) -> Order:
+    """The same of the first rows alone, where one of a table's columns holds a text."""
+    rows = ask(f"SELECT count(*) AS n FROM ({sql})", **parameters)[0]["n"]
+    holds = " OR ".join(f"contains(lower(t.{column}), lower($text))" for column in columns)
+    found = f"""
+        SELECT l.place, l.number FROM ({sql} QUALIFY number <= {SEARCHED}) l
+        JOIN {table} t ON t.rowid = l.place WHERE {holds}"""
+    return in_order(found, {**parameters, "text": text}, SEARCHED if rows > SEARCHED else None)
 
 
 def _conditions(

@@ -180,8 +180,8 @@ def iteration_with_pairs(run: RunStore, t: int) -> IterationStore:
         raise StoreError(f"{it.path}: iteration 0 is supervised fine-tuning and has no pairs; the first are in 1")
     if it.stage("pairs") is None and it.stage("labelled") is not None:
         raise StoreError(
-            f"{it.path}: its pair rule labels single responses and makes no pairs; `selfreward show` explains a "
-            "prompt, and `labelled` of the iteration has them in Python"
+            f"{it.path}: its pair rule labels single responses and makes no pairs; "
+            f"`selfreward pairs {run.path} -i {t} --of labelled` lists them"
         )
     it.stored("pairs", PreferencePair)
     return it

@@ -53,6 +53,14 @@ _PAIRS = Table(
            len(rejected_token_ids), retokenised, prompt[-1].content, chosen[-1].content, rejected[-1].content, filename
     FROM {_FILES} {_PLACE}""",
 )
+_LABELLED = Table(
+    "id VARCHAR, prompt_id VARCHAR, response_id VARCHAR, wanted BOOLEAN, score DOUBLE, tokens INTEGER, "
+    "prompt VARCHAR, response VARCHAR, file VARCHAR",
+    f"""
+    SELECT id, prompt_id, response_id, label, score, len(token_ids), prompt[-1].content, completion[-1].content,
+           filename
+    FROM {_FILES} {_PLACE}""",
+)
 _PLACES = Table("id VARCHAR, prompt_id VARCHAR, file VARCHAR", f"SELECT id, prompt_id, filename FROM {_FILES} {_PLACE}")
 """Of stages that are only looked up by the prompt."""
 STAGES: Mapping[str, Table] = {
@@ -63,7 +71,7 @@ STAGES: Mapping[str, Table] = {
     "initial_judgments": _VERDICTS,
     "previous_judgments": _VERDICTS,
     "pairs": _PAIRS,
-    "labelled": _PLACES,
+    "labelled": _LABELLED,
     "judgment_comparisons": _PLACES,
     "judgment_pairs": _PLACES,
 }

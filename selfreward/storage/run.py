@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,8 @@ class RunStore:
     def __init__(self, path: Path) -> None:
         if not (path / RUN).is_file():
             raise StoreError(f"{path}: no run here ({RUN} is missing); `selfreward ls` lists the runs")
+        if os.fsencode(path.absolute()).decode(errors="replace") != str(path.absolute()):
+            raise StoreError(f"{path}: its name is not UTF-8; rename the directory")
         self.path = path
         self.head = read_sealed(path / RUN)
 

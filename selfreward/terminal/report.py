@@ -8,8 +8,8 @@ from shutil import which
 
 from selfreward.config import RunConfig
 from selfreward.diagnose import Diagnosis, diagnose
+from selfreward.query.filters import STAGE_OF, ListOf
 from selfreward.query.iterations import iteration_table
-from selfreward.query.judgment_pairs import PAIR_STAGES, PairsOf
 from selfreward.query.pairs import page_of_pairs
 from selfreward.records import Frozen
 from selfreward.storage.catalogue import RUNS_DIR
@@ -78,15 +78,21 @@ def _flags(found: Diagnosis) -> str:
     return f"diagnosis: {figures} a look ({each}); `diagnose`, below, says which and what to try"
 
 
-def pair_yield(run: RunStore, iteration: int, of: PairsOf = "responses") -> str:
-    """How many prompts gave a pair, and why the others did not."""
-    entry = run.iteration(iteration).manifest.stages[PAIR_STAGES[of]]
+def prompt_yield(run: RunStore, iteration: int, of: ListOf = "responses") -> str:
+    """How many pairs or labelled responses came of how many prompts, and why the others gave none."""
+    entry = run.iteration(iteration).manifest.stages[STAGE_OF[of]]
     reasons = [
         f"{what.removeprefix('drop.')} {n}" for what, n in entry.counts.items() if what.startswith("drop.") and n
     ]
     why = f" (none for the others: {', '.join(reasons)})" if reasons else ""
-    pairs = "pairs" if of == "responses" else f"pairs of {of}"
-    return f"{entry.rows} {pairs} from {entry.inputs_done} prompts{why}"
+    return f"{entry.rows} {_LISTED[of]} from {entry.inputs_done} prompts{why}"
+
+
+_LISTED: dict[ListOf, str] = {
+    "responses": "pairs",
+    "judgments": "pairs of judgments",
+    "labelled": "labelled responses",
+}
 
 
 def _command() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,17 +13,43 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from selfreward.errors import SelfRewardError
-from selfreward.viewer.pages import compare, export, item, iteration, overrides, pair, pairs, report, run, runs
+from selfreward.viewer.pages import (
+    compare,
+    export,
+    item,
+    iteration,
+    labelled,
+    overrides,
+    pair,
+    pairs,
+    report,
+    run,
+    runs,
+)
 from selfreward.viewer.rendering import asset, error_page
 from selfreward.viewer.security import MAX_BODY, Access, Guard
 from selfreward.viewer.site import Site
+
+
+class _Number(IntegerConvertor):
+    """Of an iteration; more digits are no page rather than a number that Python refuses to read."""
+
+    regex = "[0-9]{1,9}"
+
+
+register_url_convertor("number", _Number())
 
 
 def make_app(runs_dir: Path, access: Access) -> ASGIApp:
     """The page over a directory of runs."""
     app = Starlette(
         routes=_routes(),
-        exception_handlers={HTTPException: _refused, SelfRewardError: _not_shown, Exception: _broken},
+        exception_handlers={
+            HTTPException: _refused,
+            SelfRewardError: _not_shown,
+            OSError: _gone,
+            Exception: _broken,
+        },
         max_body_size=MAX_BODY,
     )
     app.router.redirect_slashes = False
@@ -31,7 +58,7 @@ def make_app(runs_dir: Path, access: Access) -> ASGIApp:
 
 
 def _routes() -> list[Route]:
-    at = "/runs/{run}/{t:int}"
+    at = "/runs/{run}/{t:number}"
     return [
         Route("/", runs.show),
         Route("/compare", compare.show),
@@ -41,7 +68,9 @@ def _routes() -> list[Route]:
         Route(at, iteration.show),
         Route(f"{at}/report", report.download),
         Route(f"{at}/pairs", pairs.show),
-        Route(f"{at}/export", export.download),
+        Route(f"{at}/export", export.pairs),
+        Route(f"{at}/labelled", labelled.show),
+        Route(f"{at}/labelled/export", export.labelled),
         Route(f"{at}/pairs/{{pair}}", pair.show),
         Route(f"{at}/pairs/{{pair}}/override", overrides.add, methods=["POST"]),
         Route("/static/{name}", _static),
@@ -65,6 +94,12 @@ def _refused(request: Request, error: Exception) -> Response:
 def _not_shown(request: Request, error: Exception) -> Response:
     """Something of a run that is not there, not yet there or damaged: the message says which, and the way out."""
     return error_page(404, str(error))
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    """A file that was there a moment ago: somebody removes or moves the run while its page is open."""
+    assert isinstance(error, OSError)
+    return error_page(404, f"{error.filename}: {error.strerror}; load the page again, or go back to all runs.")
 
 
 def _broken(request: Request, error: Exception) -> Response:

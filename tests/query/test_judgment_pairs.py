@@ -39,7 +39,7 @@ def test_the_terminal_lists_and_explains_them(command: Command, finished_run: Ru
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [(("--of", "models"), "expected one of"), (("--of", "judgments", "--text", "a"), "not filt")],
+    [(("--of", "models"), "expected one of"), (("--of", "judgments", "--text", "a"), "no filter of")],
 )
 def test_what_makes_no_sense_is_refused(
     command: Command, finished_run: RunStore, options: tuple[str, ...], said: str

@@ -1,6 +1,7 @@
 """What the pages say of the hand-made run, asked without a browser."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -270,6 +271,29 @@ def test_names_with_odd_characters(finished_run: RunStore, access: Access) -> No
     assert "<é>" not in site.get("/").text
     assert "a b?c#d&amp;e &lt;é&gt;" in site.get(link).text
     assert site.get(f"{link}/1/pairs").status_code == 200
+
+
+def test_names_that_are_no_utf8_hide_no_other_run(finished_run: RunStore, access: Access) -> None:
+    runs = finished_run.path.parent
+    try:
+        os.rename(finished_run.path, os.fsencode(runs / "bad") + b"\xff")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    said = text_of(TestClient(make_app(runs, access), base_url="http://127.0.0.1").get("/"))
+    assert "damaged" in said
+    assert "its name is not UTF-8; rename the directory" in said
+
+
+def test_run_that_goes_while_its_page_is_open_is_said(
+    site: TestClient, finished_run: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        (finished_run.path / "nothing").read_bytes()
+
+    monkeypatch.setattr("selfreward.viewer.pages.run.iteration_table", gone)
+    answer = site.get("/runs/small")
+    assert answer.status_code == 404
+    assert "nothing: No such file or directory; load the page again" in text_of(answer)
 
 
 def test_missing_file_is_said(site: TestClient, finished_run: RunStore) -> None:

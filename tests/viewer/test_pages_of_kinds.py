@@ -1,5 +1,7 @@
 """The pages of iterations that other recipes leave: without verdicts, with labels, with gates that were reached."""
 
+import json
+
 import pytest
 from pages_read import follow_every_link, text_of
 from run_kinds import make_judged_judgments, make_labelled, make_mix, make_spin
@@ -37,6 +39,25 @@ def test_labels(site: TestClient, finished_run: RunStore) -> None:
     answer = site.get("/runs/small/1/pairs")
     assert answer.status_code == 404
     assert "makes no pairs" in text_of(answer)
+
+
+def test_list_of_labels(site: TestClient, finished_run: RunStore) -> None:
+    wanted, unwanted = make_labelled(finished_run)
+    at = "/runs/small/1/labelled"
+    assert f'href="{at}"' in site.get("/runs/small").text
+    assert f'href="{at}"' in site.get("/runs/small/1").text
+    said = text_of(site.get(at))
+    assert "2 of 2 responses, here 1 to 2." in said
+    assert said.index("wanted 4.00") < said.index("unwanted 1.50")
+    only = site.get(f"{at}?wanted=0&text=answer").text
+    assert unwanted.id in only
+    assert wanted.id not in only
+    assert "1 of 2 responses" in text_of(site.get(f"{at}?min_score=2"))
+    assert site.get(f"{at}?sort=margin").status_code == 400
+    answer = site.get(f"{at}/export?format=jsonl&wanted=1")
+    assert 'filename="labelled-iter-001.jsonl"' in answer.headers["content-disposition"]
+    assert [(row["id"], row["label"]) for row in map(json.loads, answer.text.splitlines())] == [(wanted.id, True)]
+    assert "no labelled responses" in text_of(site.get("/runs/small/2/labelled"))
 
 
 def test_judged_judgments(site: TestClient, finished_run: RunStore) -> None:

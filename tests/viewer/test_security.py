@@ -137,6 +137,11 @@ def test_paths_of_requests_are_never_opened(site: TestClient, path: str) -> None
     assert "There is no such page" in answer.text or "no such run" in answer.text
 
 
+@pytest.mark.parametrize("path", [f"/runs/small/{'9' * 5000}", f"/runs/small/{'9' * 30}/pairs"])
+def test_numbers_without_end_are_no_pages(site: TestClient, path: str) -> None:
+    assert site.get(path).status_code == 404
+
+
 def test_errors_are_pages(finished_run: RunStore, access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("a secret")
