@@ -5,7 +5,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -30,6 +30,7 @@ from selfreward.recipe_paths import resolve_paths
 from selfreward.records import Frozen, NotInKey
 from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
+from selfreward.tracking import Tracker
 
 _LONGEST_NAME = 200
 """Bytes; file systems take 255."""
@@ -73,6 +74,8 @@ class RunConfig(Frozen):
     """Self-reward iterations; 0 does the SFT step only."""
     shard_size: Annotated[int, NotInKey] = Field(default=256, ge=1)
     """Prompts that a stage works on between two saves; what a crash can lose."""
+    report_to: Annotated[Literal["none"] | Tracker | tuple[Tracker, ...], NotInKey] = "none"
+    """Experiment trackers that are told of every training step, and of every iteration's figures; one, or a list."""
     model: ModelConfig
     """The root model, M0."""
     seeds: SeedsConfig = SeedsConfig()
@@ -167,6 +170,13 @@ class RunConfig(Frozen):
                 f"pairs.type={rule.type} asks the model before what it thinks of the ranking, and {why}; {way_out}, or "
                 "use another rule"
             )
+
+    @property
+    def trackers(self) -> tuple[Tracker, ...]:
+        """Those of ``report_to``."""
+        if isinstance(self.report_to, tuple):
+            return tuple(dict.fromkeys(self.report_to))
+        return () if self.report_to == "none" else (self.report_to,)
 
     @property
     def run_dir(self) -> Path:

@@ -31,7 +31,7 @@ def run(config: RunConfig, reporter: Reporter | None = None) -> RunStore:
         try:
             self_rewarding(session)
         finally:
-            session.close_engines()
+            session.close()
     return store
 
 

@@ -23,6 +23,7 @@ from selfreward.stage_plans import BYTES_A_TOKEN, CHARACTERS_A_TOKEN, StagePlan,
 from selfreward.steps.seeds import teacher_of
 from selfreward.storage.run import RUN, RunStore
 from selfreward.templates import load_prompt_template
+from selfreward.tracking import check_trackers
 
 _REQUESTS_A_PROMPT = 2
 """Typically; the other half is filtered out."""
@@ -65,6 +66,7 @@ def make_plan(config: RunConfig) -> Plan:
     """
     ift, eft = steps.read_seeds(config)
     check_installed(config.train, config.lora)
+    check_trackers(config.trackers)
     config.judge.fingerprints()
     where, model = root_model(config.model)
     adapter = adapter_bytes(model, config.lora)

@@ -28,7 +28,9 @@ from selfreward.stages.shard import Shard
 from selfreward.storage.durable import TEMPORARY
 from selfreward.storage.iteration import IterationStore, StageKey, Stored, check_file
 from selfreward.storage.manifest import StageEntry
-from selfreward.storage.run import ENGINE, RunStore
+from selfreward.storage.run import ENGINE, TENSORBOARD, RunStore
+from selfreward.tracking import LoopTrackers, Tracking
+from selfreward.training.cost import COST
 from selfreward.training.job import TrainingJob
 from selfreward.training.process import train
 
@@ -74,6 +76,10 @@ class Session:
     def __init__(self, config: RunConfig, store: RunStore, reporter: Reporter) -> None:
         self.config, self.store, self.reporter = config, store, reporter
         self.events = store.events()
+        self.tracking = Tracking(
+            trackers=config.trackers, project=store.path.name, directory=str(store.path / TENSORBOARD)
+        )
+        self.trackers = LoopTrackers(self.tracking)
         self._engines: list[tuple[ModelConfig, AnyEngine, Engine]] = []
 
     @cached_property
@@ -140,11 +146,12 @@ class Session:
             self._engines.append((model, config, wanted))
         return wanted
 
-    def close_engines(self) -> None:
-        """Give all memory back, for good."""
+    def close(self) -> None:
+        """Give all memory back, for good, and end what trackers are told."""
         while self._engines:
             self._engines.pop()[2].close()
         gc.unfreeze()
+        self.trackers.close()
 
     def run_stage(self, iteration: IterationStore, stage: Stage[R], work: Work[R]) -> Stored[R]:
         """A stage's records: from disk where it is finished, else what is missing is made, shard by shard.
@@ -183,7 +190,8 @@ class Session:
                 result = train(job, scratch, lambda step, steps: advance(step / steps))
                 iteration.finish_with_files(
                     name,
-                    {"adapter": scratch / "adapter", "training.jsonl": scratch / "training.jsonl"},
+                    {made: scratch / made for made in ("adapter", "training.jsonl", COST)},
+                    timings={COST},
                     counts=result.counts,
                     seconds=time.monotonic() - clock,
                     summary=result.summary(),
@@ -196,6 +204,7 @@ class Session:
 
     @contextmanager
     def _reported(self, iteration: IterationStore, name: str, total: int, done: int) -> Iterator[Advance]:
+        self.trackers.open()
         self.store.save_config(self.config)  # only now is it known that no finished work contradicts it
         place = {"iteration": iteration.manifest.iteration, "stage": name}
         self.events.write("stage_started", **place, done=done, total=total)

@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("rouge", "languages"),
     ),
     ("judges", "meta_judge", "pair_rules", "objectives", "seeding", "evaluation", "diagnosis"),
-    ("stages", "training"),
+    ("stages", "training", "tracking"),
     ("config", "recipe_paths", "storage", "progress"),
     (
         "session",

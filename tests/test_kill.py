@@ -95,6 +95,6 @@ def _finished_files(store: RunStore) -> dict[Path, tuple[int, int]]:
 
 
 def _digests(store: RunStore) -> dict[str, str]:
-    """Of all that must be equal: everything but metrics.json, which holds times."""
-    files = {str(path.relative_to(store.path)): file.sha256 for path, file in _entries(store)}
+    """Of all that must be equal: everything but what holds times, as metrics.json does too."""
+    files = {str(path.relative_to(store.path)): file.sha256 for path, file in _entries(store) if not file.timings}
     return {path: sha256 for path, sha256 in files.items() if not path.endswith("metrics.json")}

@@ -135,6 +135,7 @@ def test_iteration_table(unfinished_run: RunStore) -> None:
         judge_accuracy=None,
         loss=None,
         reward_margins=None,
+        cost=None,
         seconds=1.5,
         adapter=None,
     )

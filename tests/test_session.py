@@ -189,10 +189,10 @@ def test_what_is_loaded_before_any_engine_is_not_searched_for_garbage_until_engi
     monkeypatch.setattr("selfreward.session.load_chat", lambda model: object())
     assert session.chat
     assert gc.get_freeze_count() > 0
-    session.close_engines()
+    session.close()
     assert gc.get_freeze_count() == 0
     del session.__dict__["chat"]
     session._engines.append((session.config.model, session.config.engine, engine()))
     assert session.chat
     assert gc.get_freeze_count() == 0  # the engine may have loaded weights, which become garbage
-    session.close_engines()
+    session.close()

@@ -106,7 +106,7 @@ def _keys_of_a_run(config: RunConfig) -> Iterator[Mapping[str, Any]]:
     session.model = config.model
     session.engine_config = resolve_engine(config.engine)
     session.run_stage.return_value.entry.rows = config.prompts.count
-    iteration.manifest.iteration = 0
+    iteration.label, iteration.manifest.iteration = "iter-000", 0
     steps.build_examples(session, iteration, *steps.store_seeds(session, iteration))
     steps.train_sft(session, iteration, stored)
     iteration.manifest.iteration = 1

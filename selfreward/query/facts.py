@@ -13,7 +13,7 @@ from selfreward.query.index import Index
 from selfreward.query.iterations import IterationRow, iteration_row
 from selfreward.query.kept import iteration, kept
 from selfreward.records import Frozen
-from selfreward.steps.metrics import has_metrics, training_log
+from selfreward.steps.metrics import cost_log, has_metrics, training_log
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
 
@@ -35,7 +35,7 @@ class Scatter(Frozen):
 
 
 class Curve(Frozen):
-    """One figure of training.jsonl, step by step."""
+    """One figure of training.jsonl or training_cost.jsonl, step by step."""
 
     name: str
     """As TRL calls it, such as ``rewards/margins``."""
@@ -86,7 +86,7 @@ def _facts(run: RunStore, it: IterationStore) -> IterationFacts:
         margins=margins,
         length_differences=differences,
         length_and_score=scatter,
-        training=_curves(training_log(it)),
+        training=(*_curves(training_log(it)), *_curves(cost_log(it))),
         diagnosis=_diagnosis(run, it),
     )
 

@@ -12,9 +12,10 @@ from selfreward.query.index import Index
 from selfreward.query.kept import iteration, kept
 from selfreward.records import Frozen
 from selfreward.steps.metrics import COMPARISON
-from selfreward.storage.catalogue import compared, measured_accuracy
+from selfreward.storage.catalogue import compared, measured_accuracy, training_cost
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.run import RunStore
+from selfreward.training.cost import TrainingCost
 
 _SUMS = """
     SELECT sum(score * readable) / nullif(sum(readable), 0) AS mean_score, avg(tokens) AS mean_tokens,
@@ -62,6 +63,8 @@ class IterationRow(Frozen):
     """Of the first and the last training step."""
     reward_margins: tuple[float, float] | None
     """TRL's rewards/margins of the first and the last training step."""
+    cost: TrainingCost | None
+    """How fast training was, and what memory it took."""
     seconds: float
     adapter: str | None
 
@@ -101,6 +104,7 @@ def _row(it: IterationStore, gates: tuple[TrippedGate, ...]) -> IterationRow:
         comparison=compared(it.stage(COMPARISON)),
         loss=_first_and_last(summary, "loss"),
         reward_margins=_first_and_last(summary, "rewards/margins"),
+        cost=training_cost(training),
         seconds=round(sum(stage.seconds for stage in it.manifest.stages.values()), 1),
         adapter=str(it.path / "adapter") if training is not None and training.finished else None,
     )

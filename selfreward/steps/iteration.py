@@ -16,11 +16,13 @@ from selfreward.session import Session
 from selfreward.steps.comparing import comparing_judge
 from selfreward.steps.keys import made_from, meta_rubric_inputs
 from selfreward.steps.metrics import FLAGS, VERSION, iteration_metrics
+from selfreward.steps.reporting import report_iteration
 from selfreward.storage.durable import TEMPORARY, write_text
 from selfreward.storage.environment import describe
 from selfreward.storage.iteration import IterationStore, StageKey
 from selfreward.storage.tables import write_table
 from selfreward.templates import load_prompt_template
+from selfreward.tracking import check_trackers
 
 
 def check_model(s: Session) -> None:
@@ -31,6 +33,7 @@ def check_model(s: Session) -> None:
         ConfigError: TRL lacks the objective, or responses are longer than the policy's context.
     """
     check_installed(s.config.train, s.config.lora)
+    check_trackers(s.config.trackers)
     s.engine_config.check(s.model)
     judge, writer = s.config.judge.model, s.config.prompts.model
     if writer is not None:
@@ -105,11 +108,13 @@ def finish_iteration(s: Session, it: IterationStore) -> None:
     if not it.begin("metrics", StageKey(VERSION, {}, of)).finished:
         metrics, flags = it.path / f"{TEMPORARY}metrics.json", it.path / f"{TEMPORARY}{FLAGS}"
         flagged: list[PairFlags] = []
-        write_text(metrics, json.dumps(iteration_metrics(s.store, it, flagged), indent=1) + "\n")
+        found = iteration_metrics(s.store, it, flagged)
+        write_text(metrics, json.dumps(found, indent=1) + "\n")
         made = {"metrics.json": metrics}
         if it.manifest.iteration:
             write_table(flags, flagged, PairFlags)
             made[FLAGS] = flags
+        report_iteration(s, it, found)
         it.finish_with_files("metrics", made, counts={}, seconds=0.0, summary={"pair_flags": FLAGS_VERSION})
     it.close()
     s.events.write("iteration_finished", iteration=it.manifest.iteration)

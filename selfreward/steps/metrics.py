@@ -26,6 +26,7 @@ from selfreward.storage.grouping import by_prompt
 from selfreward.storage.iteration import IterationStore, check_file
 from selfreward.storage.run import RunStore
 from selfreward.templates import load_rubric
+from selfreward.training.cost import COST
 
 R = TypeVar("R", bound=Record)
 VERSION = 3
@@ -67,6 +68,12 @@ def iteration_metrics(run: RunStore, it: IterationStore, flagged: list[PairFlags
     if training is not None:
         found["training"] = training.summary
     return found
+
+
+def figures_of_training(it: IterationStore) -> dict[str, Any]:
+    """What its training alone says; nothing where it is not finished."""
+    rows = {name: stage.rows for name in _TRAINED_ON if (stage := it.stage(name)) is not None}
+    return training_figures(training_log(it)) | _objective(it) | rows
 
 
 def figures_after(run: RunStore, it: IterationStore, after: After) -> dict[str, Any]:
@@ -191,15 +198,28 @@ def training_log(it: IterationStore) -> list[dict[str, Any]]:
     Raises:
         StoreError: the log is missing or damaged.
     """
+    return _lines(it, _LOG)
+
+
+def cost_log(it: IterationStore) -> list[dict[str, Any]]:
+    """What each of these steps cost; empty for runs of before it was noted.
+
+    Raises:
+        StoreError: the log is missing or damaged.
+    """
+    return _lines(it, COST)
+
+
+def _lines(it: IterationStore, log: str) -> list[dict[str, Any]]:
     entry = it.stage("adapter")
-    logs = [file for file in entry.files if file.path == _LOG] if entry is not None and entry.finished else []
+    logs = [file for file in entry.files if file.path == log] if entry is not None and entry.finished else []
     steps = []
     for file in logs:
         check_file(it.path, file)
-        for number, line in enumerate((it.path / _LOG).read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate((it.path / log).read_text(encoding="utf-8").splitlines(), 1):
             try:
                 step = json.loads(line)
             except ValueError as error:
-                raise StoreError(f"{it.path / _LOG}:{number}: not JSON: {error}") from error
+                raise StoreError(f"{it.path / log}:{number}: not JSON: {error}") from error
             steps += [step] if isinstance(step, dict) else []
     return steps

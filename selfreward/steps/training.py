@@ -10,6 +10,7 @@ from selfreward.records import Example, Labelled, PreferencePair, derive_seed, k
 from selfreward.session import Policy, Session
 from selfreward.steps.keys import made_from, model_inputs
 from selfreward.steps.metrics import JUDGMENT_PAIRS
+from selfreward.steps.reporting import warn_of_training
 from selfreward.storage.iteration import IterationStore, StageKey, Stored, check_file
 from selfreward.training.job import VERSION, TrainingJob
 
@@ -88,6 +89,8 @@ def _train(s: Session, it: IterationStore, what: _Training, parent: Policy) -> P
         lora=s.config.lora,
         data=tuple(str(path) for stored in what.sources.values() for path in stored.paths()),
         seed=derive_seed(s.config.seed, it.manifest.iteration, "training"),
+        name=it.label,
+        tracking=s.tracking if s.config.trackers else None,
     )
     settings = {
         "seed": s.config.seed,
@@ -96,4 +99,8 @@ def _train(s: Session, it: IterationStore, what: _Training, parent: Policy) -> P
         "lora": {"load_in_4bit": s.config.lora.load_in_4bit} if parent.adapter else key_settings(s.config.lora),
     }
     inputs = {"parent": parent.digest, **model_inputs(s), **made_from(it, *what.sources)}
-    return s.run_training(it, job, StageKey(VERSION, settings, inputs))
+    before = it.stage("adapter")
+    trained = s.run_training(it, job, StageKey(VERSION, settings, inputs))
+    if before is None or not before.finished:
+        warn_of_training(s, it)
+    return trained

@@ -16,6 +16,7 @@ from selfreward.storage.events import read_events
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.manifest import StageEntry
 from selfreward.storage.run import EVENTS, LOCK, RUN, RunStore
+from selfreward.training.cost import TrainingCost
 
 OpenIteration = Callable[[RunStore, int], IterationStore]
 RUNS_DIR = "runs"
@@ -36,6 +37,8 @@ class StageStatus(Frozen):
     """Of a judge measured on held-out rankings: the share of pairs that it puts in people's order."""
     comparison: Comparison | None = None
     """Of the iteration's new model against the one before, on held-out prompts."""
+    cost: TrainingCost | None = None
+    """Of training: how fast it was, and what memory it took."""
 
 
 class RunStatus(Frozen):
@@ -199,6 +202,7 @@ def run_status(run: RunStore, opened: OpenIteration = RunStore.iteration) -> Run
                     finished=entry.finished,
                     judge_accuracy=measured_accuracy(entry),
                     comparison=compared(entry),
+                    cost=training_cost(entry),
                 )
             )
     whole = {it.manifest.iteration for it in iterations if it.manifest.finished}
@@ -225,6 +229,12 @@ def compared(entry: StageEntry | None) -> Comparison | None:
     """What a stage that put two models against each other came to; None for any other stage."""
     report = entry.summary if entry is not None else {}
     return Comparison.model_validate(report) if "conclusion" in report else None
+
+
+def training_cost(entry: StageEntry | None) -> TrainingCost | None:
+    """What training took; None for any other stage."""
+    cost = entry.summary.get("cost") if entry is not None else None
+    return None if cost is None else TrainingCost.model_validate(cost)
 
 
 def follow(path: Path, wait: Callable[[], None]) -> Iterator[RunStatus]:

@@ -6,7 +6,7 @@ Finished work is never redone and never mixed with other settings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -152,12 +152,17 @@ class IterationStore:
         counts: Mapping[str, int],
         seconds: float,
         summary: Mapping[str, Any],
+        timings: Collection[str] = (),
     ) -> None:
-        """Put files and directories in place under their names (name -> temporary path), and finish the stage."""
+        """Put files and directories in place under their names (name -> temporary path), and finish the stage.
+
+        ``timings`` are those that differ between equal runs.
+        """
         for target, temporary in made.items():
             move_into_place(temporary, self.path / target)
         paths = [p for target in made for p in _files(self.path / target)]
-        files = [FileEntry(path=p.relative_to(self.path).as_posix(), sha256=file_hash(p)) for p in paths]
+        names = [p.relative_to(self.path).as_posix() for p in paths]
+        files = [FileEntry(path=name, sha256=file_hash(self.path / name), timings=name in timings) for name in names]
         files[0] = files[0].model_copy(update={"counts": dict(counts)})
         # In one step: files that the manifest names without the word that they are whole would be made again.
         whole = {"files": tuple(files), "seconds": round(seconds, 1), "summary": dict(summary), "finished": True}

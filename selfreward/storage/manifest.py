@@ -19,6 +19,8 @@ class FileEntry(Frozen):
     """Records in it, for a shard."""
     inputs: int = 0
     """How many of the stage's inputs went into it, for a shard."""
+    timings: bool = False
+    """Whether it holds times, which differ between equal runs."""
     counts: dict[str, int] = Field(default_factory=dict)
 
 
@@ -45,8 +47,8 @@ class StageEntry(Frozen):
 
     @property
     def digest(self) -> str:
-        """Hash of what the stage made, for the keys of the stages after it."""
-        return value_hash([[f.path, f.sha256] for f in self.files])
+        """Hash of what the stage made, for the keys of the stages after it; no key holds a time."""
+        return value_hash([[f.path, f.sha256] for f in self.files if not f.timings])
 
     @property
     def counts(self) -> Counter[str]:

@@ -25,6 +25,8 @@ EVENTS = "events.jsonl"
 LOCK = ".lock"
 ENGINE = "engine"
 """Directory of what engines print; no part of what a run made."""
+TENSORBOARD = "tensorboard"
+"""Directory of what TensorBoard shows; no part of what a run made either."""
 _SEAL = "# sha256: "
 
 

@@ -8,7 +8,7 @@ from selfreward.storage.durable import TEMPORARY, file_hash
 from selfreward.storage.iteration import MANIFEST, IterationStore
 from selfreward.storage.lines import damaged_lines
 from selfreward.storage.overrides import OVERRIDES
-from selfreward.storage.run import CONFIG, ENGINE, EVENTS, LOCK, RUN, RunStore, yaml_seal_holds
+from selfreward.storage.run import CONFIG, ENGINE, EVENTS, LOCK, RUN, TENSORBOARD, RunStore, yaml_seal_holds
 
 
 def verify(path: Path) -> list[str]:
@@ -38,7 +38,9 @@ def _problems(run: RunStore) -> Iterator[str]:
         known |= {f"{iteration.label}/{f.path}" for s in iteration.manifest.stages.values() for f in s.files}
     for file in sorted(run.path.rglob("*")):
         relative = file.relative_to(run.path)
-        left_over = relative.parts[0] in {ENGINE, *under_way} or any(p.startswith(TEMPORARY) for p in relative.parts)
+        left_over = relative.parts[0] in {ENGINE, TENSORBOARD, *under_way} or any(
+            p.startswith(TEMPORARY) for p in relative.parts
+        )
         if file.is_file() and relative.as_posix() not in known and not left_over:
             yield f"{file}: is in no manifest"
 

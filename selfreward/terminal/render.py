@@ -227,6 +227,8 @@ def _how_it_is(stage: StageStatus) -> str:
         return ""
     if stage.comparison is not None:
         return f"finished; {in_short(stage.comparison)}"
+    if stage.cost is not None:
+        return f"finished; {stage.cost.tokens_per_second:.0f} tokens/s, {stage.cost.peak_memory_gib:.1f} GiB at most"
     return "finished" if stage.judge_accuracy is None else f"finished; judge right {percent(stage.judge_accuracy)}"
 
 

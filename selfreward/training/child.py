@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from selfreward.engines.loading import load_chat
 from selfreward.errors import SelfRewardError, TrainingError
 from selfreward.objectives.reward import RewardConfig
+from selfreward.tracking import training_callbacks
+from selfreward.training.cost import COST, cost_recorder, read_cost, summarise_cost
 from selfreward.training.job import JOB, RESULT, REWARD_MODEL, TrainingJob, TrainingResult
 from selfreward.training.rows import load_rows
 from selfreward.training.watching import is_finite, reporter
@@ -33,6 +35,10 @@ def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
     model = load_reward_model(job) if rewards else load_policy(job)
     trainer: Any = job.objective.trainer(model, chat, data, str(out / "trainer"), job.seed)
     trainer.add_callback(reporter(say))
+    trainer.add_callback(cost_recorder(trainer, out / COST))
+    if job.tracking is not None:
+        for callback in training_callbacks(job.tracking, job.name, trainer.args):
+            trainer.add_callback(callback)
     steps = _train(trainer, job)
     if rewards:
         trainer.model.merge_and_unload().save_pretrained(str(out / REWARD_MODEL))
@@ -41,7 +47,7 @@ def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
         save_adapter(trainer, out / "adapter", job.model.name)
     lines = "".join(json.dumps(step) + "\n" for step in steps)
     (out / "training.jsonl").write_text(lines, encoding="utf-8")
-    result = TrainingResult(counts=counts, steps=steps)
+    result = TrainingResult(counts=counts, steps=steps, cost=summarise_cost(read_cost(out / COST)))
     (out / RESULT).write_text(result.model_dump_json(), encoding="utf-8")
 
 

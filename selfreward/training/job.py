@@ -11,6 +11,8 @@ from selfreward.objectives import ObjectiveConfig
 from selfreward.objectives.optimiser import LoraConfig
 from selfreward.objectives.reward import RewardConfig
 from selfreward.records import Frozen
+from selfreward.tracking import Tracking
+from selfreward.training.cost import TrainingCost
 
 VERSION = 1
 REWARD_MODEL = "reward_model"
@@ -31,6 +33,10 @@ class TrainingJob(Frozen):
     data: tuple[str, ...]
     """Parquet files of examples, pairs or labelled responses."""
     seed: int
+    name: str = ""
+    """What this training is called by trackers, such as iter-001."""
+    tracking: Tracking | None = None
+    """Where its figures go besides its log."""
 
     def named(self, setting: str) -> str:
         """One of the objective's settings, as ``--set`` names it."""
@@ -44,11 +50,13 @@ class TrainingResult(Frozen):
 
     counts: dict[str, int]
     steps: list[dict[str, float]]
+    cost: TrainingCost | None
 
     def summary(self) -> dict[str, Any]:
-        """First and last value of what TRL logs at every step."""
+        """First and last value of what TRL logs at every step, and what all of them cost."""
         return {
             "steps": len(self.steps),
+            "cost": None if self.cost is None else self.cost.model_dump(),
             **{
                 name: {"first": self.steps[0][name], "last": self.steps[-1][name]}
                 for name in sorted(self.steps[0])

@@ -16,6 +16,7 @@ from selfreward.records import Judgment, Response
 from selfreward.stages.shard import Shard
 from selfreward.storage.iteration import StageKey
 from selfreward.storage.run import RunStore
+from selfreward.training.cost import COST
 
 
 def filled(histogram: Histogram) -> dict[float, int]:
@@ -61,6 +62,16 @@ def test_training_curves(unfinished_run: RunStore) -> None:
     it.finish_with_files("adapter", {"training.jsonl": log}, counts={}, seconds=1.0, summary={})
     (curve,) = iteration_facts(unfinished_run, 3).training
     assert (curve.name, curve.points) == ("loss", ((1, 1), (2, 0.75), (3, 0.5)))
+
+
+def test_what_training_cost_is_drawn_too(unfinished_run: RunStore) -> None:
+    it = unfinished_run.iteration(3)
+    cost = it.path / ".tmp-cost"
+    cost.write_text("".join(f'{{"step": {n}, "tokens_per_second": {n * 10}}}\n' for n in (1, 2)), encoding="utf-8")
+    it.begin("adapter", StageKey(version=1, settings={}, inputs={}))
+    it.finish_with_files("adapter", {COST: cost}, counts={}, seconds=1.0, summary={}, timings={COST})
+    (curve,) = iteration_facts(unfinished_run, 3).training
+    assert (curve.name, curve.points) == ("tokens_per_second", ((1, 10), (2, 20)))
 
 
 def test_curves_and_scatters_are_bounded(finished_run: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,19 @@ def iteration(run: RunStore) -> IterationStore:
     return it
 
 
+def test_no_key_depends_on_what_holds_times(iteration: IterationStore) -> None:
+    digests = []
+    for seconds in ("1.0", "2.0"):
+        for name, text in (("log", "same"), ("cost", seconds)):
+            (iteration.path / f".tmp-{name}").write_text(text)
+        made = {name: iteration.path / f".tmp-{name}" for name in ("log", "cost")}
+        iteration.begin("adapter", _key())
+        iteration.finish_with_files("adapter", made, counts={}, seconds=1.0, summary={}, timings={"cost"})
+        digests.append(iteration.manifest.stages["adapter"].digest)
+        iteration.forget("adapter")
+    assert digests[0] == digests[1]
+
+
 def test_a_stage_goes_on_after_its_last_shard(run: RunStore, iteration: IterationStore) -> None:
     again = run.iteration(0)
     entry = again.begin("prompts", _key(count=3))

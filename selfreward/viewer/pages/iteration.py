@@ -20,6 +20,9 @@ _CURVES: Mapping[str, Sequence[str]] = {
     "Log-probabilities": ("logps/chosen", "logps/rejected"),
     "Share of pairs with the chosen side ahead": ("rewards/accuracies",),
     "Norm of the gradient": ("grad_norm",),
+    "Learning rate": ("learning_rate",),
+    "Tokens a second": ("tokens_per_second",),
+    "Peak memory in GiB": ("peak_memory_gib",),
 }
 """What is drawn together."""
 
