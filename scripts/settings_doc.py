@@ -12,9 +12,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from selfreward.config import RunConfig, models_in
+from selfreward.config import RunConfig
 from selfreward.engines import FixedModel
 from selfreward.records import NotInKey
+from selfreward.setting_names import models_in
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 BY_CONTENT = frozenset(
@@ -49,7 +50,8 @@ _HEAD = """\
 A recipe is a YAML file with these settings; what it leaves out has the default given here. `--set a.b=value` changes
 one of them on the command line. A setting that does not exist is refused. `model: NAME` is short for
 `model: {name: NAME}`, and `prompts.model: NAME` and `judge.model: NAME` likewise. `engine: TYPE` is short for
-`engine: {type: TYPE}`.
+`engine: {type: TYPE}`. `train` may be a list of sections, an objective for each iteration, of which the last one
+holds on; `--set train.0.beta=0.2` changes the first of them.
 
 Paths in `seeds.*`, `prompts.file`, `evaluation.judge_data`, `evaluation.prompts`, `model.chat_template`, and in
 `judge.rubric`, `meta_judge.rubric` and `prompts.template` where they end in `.md`, are relative to the recipe; so are

@@ -162,7 +162,7 @@ def fork(
     runs_dir: RunsDir = RUNS,
 ) -> None:
     """A new run that shares finished iterations and goes its own way."""
-    from selfreward.config import parse_overrides
+    from selfreward.setting_names import parse_overrides
     from selfreward.storage import fork as forking
     from selfreward.storage.run import RunStore
 

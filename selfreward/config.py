@@ -1,14 +1,11 @@
 """RunConfig: one recipe, checked whole before anything runs. YAML and --set; loads no torch."""
 
-import difflib
-import types
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from selfreward.diagnosis.gates import GateLimits
 from selfreward.engines import AutoConfig, EngineConfig
@@ -18,7 +15,7 @@ from selfreward.judges import JudgeConfig
 from selfreward.judges.mix import MixConfig
 from selfreward.judges.sampled import SampledConfig
 from selfreward.meta_judge.settings import MetaJudgeConfig
-from selfreward.objectives import ObjectiveConfig
+from selfreward.objectives import ObjectiveConfig, TrainConfig
 from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.fitting import misfit
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
@@ -28,6 +25,7 @@ from selfreward.pair_rules.best_worst import BestWorstConfig
 from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.recipe_paths import resolve_paths
 from selfreward.records import Frozen, NotInKey
+from selfreward.setting_names import explain, parse_overrides, set_by_name
 from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
 from selfreward.tracking import Tracker
@@ -96,8 +94,8 @@ class RunConfig(Frozen):
     """LLM-as-a-Meta-Judge."""
     pairs: PairRuleConfig = Field(default_factory=BestWorstConfig)
     """What of the responses is trained on: preference pairs, or single responses."""
-    train: ObjectiveConfig = Field(default_factory=DPOConfig)
-    """Training on them."""
+    train: TrainConfig = Field(default_factory=DPOConfig)
+    """Training on them; a list has an objective for each iteration, of which the last holds on."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How good the judge is, and whether an iteration improved its model."""
     stop_if: GateLimits = GateLimits()
@@ -133,17 +131,20 @@ class RunConfig(Frozen):
             if problem := getattr(self, gates).problem(measured, on_a_scale, makes_pairs, judged):
                 raise ValueError(f"{gates}.{problem}")
         refs = self.prompts.from_seeds or self.prompts.file is not None
-        problem = misfit(self.train, self.pairs, self.judge, references=refs, responses=self.responses.n)
-        if problem := problem or self.pairs.problem(self.iterations):
+        for where, objective in self._trainings():
+            problem = misfit(where, objective, self.pairs, self.judge, references=refs, responses=self.responses.n)
+            if problem := problem or _uneven_batches(where, objective):
+                raise ValueError(problem)
+        if problem := _uneven_batches("sft", self.sft) or self.pairs.problem(self.iterations):
             raise ValueError(problem)
-        for part in ("sft", "train"):
-            optimiser: OptimiserConfig = getattr(self, part)
-            micro = min(optimiser.micro_batch_size, optimiser.batch_size)
-            if optimiser.batch_size % micro:
-                raise ValueError(
-                    f"{part}.micro_batch_size={micro} does not divide {part}.batch_size={optimiser.batch_size}"
-                )
         return self
+
+    def _trainings(self) -> Iterator[tuple[str, ObjectiveConfig]]:
+        """Every objective of ``train``, and what it is called."""
+        if isinstance(self.train, tuple):
+            yield from ((f"train.{place}", objective) for place, objective in enumerate(self.train))
+        else:
+            yield "train", self.train
 
     def _judge_fits(self) -> None:
         """Whether the judge goes with the model that is trained and with the pairs."""
@@ -172,6 +173,16 @@ class RunConfig(Frozen):
             )
 
     @property
+    def objectives(self) -> tuple[ObjectiveConfig, ...]:
+        """Of the iterations 1, 2, …; the last one holds on."""
+        return tuple(objective for _, objective in self._trainings())
+
+    def objective(self, iteration: int) -> ObjectiveConfig:
+        """What trains in an iteration (1, 2, …), with its own values."""
+        objectives = self.objectives
+        return objectives[min(iteration, len(objectives)) - 1].at(iteration)
+
+    @property
     def trackers(self) -> tuple[Tracker, ...]:
         """Those of ``report_to``."""
         if isinstance(self.report_to, tuple):
@@ -187,6 +198,13 @@ class RunConfig(Frozen):
     def to_yaml(self) -> str:
         """The config with every default written out, as ``config.resolved.yaml`` keeps it."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _uneven_batches(part: str, optimiser: OptimiserConfig) -> str | None:
+    micro = min(optimiser.micro_batch_size, optimiser.batch_size)
+    if optimiser.batch_size % micro:
+        return f"{part}.micro_batch_size={micro} does not divide {part}.batch_size={optimiser.batch_size}"
+    return None
 
 
 def load_config(
@@ -223,12 +241,12 @@ def make_config(data: Mapping[str, Any], changes: Mapping[str, Any], source: str
     _write_out_models(merged)
     # A part's type comes before its other settings, in whatever order they were given.
     for path, value in sorted(changes.items(), key=lambda change: not change[0].endswith(".type")):
-        _set(merged, path, value)
+        set_by_name(merged, path, value)
     _write_out_models(merged)
     try:
         config = RunConfig.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(e, source) for e in error.errors())) from error
+        raise ConfigError("\n".join(explain(e, source, RunConfig) for e in error.errors())) from error
     if config.name is not None:
         _check_name(config.name, source)
     return config
@@ -241,33 +259,6 @@ def _check_name(name: str, source: str) -> None:
         raise ConfigError(f"{source}: name: {name!r} cannot be a directory's; expected a short, printable name")
 
 
-def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """``a.b: old -> new`` for every setting that differs."""
-    lines = []
-    for name in sorted({*old, *new}):
-        before, after = old.get(name), new.get(name)
-        if isinstance(before, dict) and isinstance(after, dict):
-            lines += changed_settings(before, after, f"{prefix}{name}.")
-        elif before != after:
-            lines.append(f"{prefix}{name}: {before!r} -> {after!r}")
-    return lines
-
-
-def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    """``["a.b=1"]`` as ``{"a.b": 1}``."""
-    return dict(_parse_override(text) for text in overrides)
-
-
-def _parse_override(text: str) -> tuple[str, Any]:
-    path, equals, value = text.partition("=")
-    if not equals or not path.strip():
-        raise ConfigError(f"--set {text}: expected NAME=VALUE, such as --set train.beta=0.2")
-    try:
-        return path.strip(), yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"--set {text}: the value is not YAML: {error}") from error
-
-
 def _write_out_models(data: dict[str, Any]) -> None:
     """``model: NAME`` as ``model: {name: NAME}``."""
     if isinstance(data.get("model"), str):
@@ -276,49 +267,3 @@ def _write_out_models(data: dict[str, Any]) -> None:
         settings = data.get(part)
         if isinstance(settings, dict) and isinstance(settings.get("model"), str):
             data[part] = {**settings, "model": {"name": settings["model"]}}
-
-
-def _set(data: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    if path == "model" and isinstance(value, str):
-        last, parents = "name", ["model"]
-    for parent in parents:
-        inner = data.get(parent)
-        data[parent] = {**inner} if isinstance(inner, dict) else {}
-        data = data[parent]
-    if last == "type" and data.get("type", value) not in (value, "auto"):  # what ``auto`` has, all engines have
-        data.clear()  # the settings of one type mean nothing to another
-    data[last] = value
-
-
-def _explain(error: Any, source: str) -> str:
-    place = [str(part) for part in error["loc"]]
-    where = ".".join(place)
-    if error["type"] == "extra_forbidden":
-        known = _settings_beside(place)
-        if place[-1] in known:
-            kind, name = place[-2], ".".join([*place[:-2], place[-1]])
-            return f"{source}: {name}: no such setting with type: {kind}; set {'.'.join(place[:-2])}.type as well"
-        close = difflib.get_close_matches(place[-1], known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
-        return f"{source}: {where}: no such setting; {hint}"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{source}: {where + ': ' if where else ''}{message}"
-
-
-def _settings_beside(place: Sequence[str]) -> list[str]:
-    """Names of the settings in the section that an error's place is in."""
-    sections: list[type[BaseModel]] = [RunConfig]
-    for name in place[:-1]:
-        inner = [f.annotation for s in sections for n, f in s.model_fields.items() if n == name]
-        # A union's member is named by its tag in the place, which is no field: stay with the union's members.
-        sections = [m for annotation in inner for m in models_in(annotation)] or sections
-    return sorted({name for section in sections for name in section.model_fields})
-
-
-def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """The config classes that a setting's type allows."""
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
-        return [m for part in typing.get_args(annotation) for m in models_in(part)]
-    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return [annotation] if is_model else []

@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from selfreward.config import RunConfig, models_in
+from selfreward.config import RunConfig
 from selfreward.errors import ConfigError
 from selfreward.resources import find
+from selfreward.setting_names import models_in
 from selfreward.storage.durable import storing, write_text
 
 _SEEDS = ("ift.jsonl", "eft.jsonl")

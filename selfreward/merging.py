@@ -87,7 +87,8 @@ def _card(config: RunConfig, it: IterationStore) -> str:
     made = ", ".join(f"{entry.rows} {name}" for name, entry in it.manifest.stages.items() if entry.rows)
     how = "supervised fine-tuning on seeds"
     if t:
-        how = f"train.type {settings['train']['type']}, pairs.type {settings['pairs']['type']}"
+        objective = it.manifest.stages["adapter"].settings["train"]  # of this very iteration
+        how = f"train.type {objective['type']}, pairs.type {settings['pairs']['type']}"
     versions = ", ".join(f"{name} {it.manifest.environment.get(name, '?')}" for name in _VERSIONS)
     return f"""{front_matter(config, "text-generation")}
 # M{t + 1} of a self-rewarding run

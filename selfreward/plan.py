@@ -65,7 +65,7 @@ def make_plan(config: RunConfig) -> Plan:
         SelfRewardError: something that would stop the run.
     """
     ift, eft = steps.read_seeds(config)
-    check_installed(config.train, config.lora)
+    check_installed(config.objectives, config.lora)
     check_trackers(config.trackers)
     config.judge.fingerprints()
     where, model = root_model(config.model)
@@ -86,6 +86,9 @@ def _not_in_every_iteration(config: RunConfig) -> Iterator[str]:
     meta = config.meta_judge
     if meta is not None and not meta.holds_in(config.iterations):
         yield f"judgments are compared up to iteration {meta.last_iteration} only (meta_judge.last_iteration)"
+    if len(config.objectives) > 1:
+        each = ", ".join(f"{t}: {objective.type}" for t, objective in enumerate(config.objectives, 1))
+        yield f"train has an objective for each iteration ({each}, which holds on); steps are those of the first"
 
 
 def _sft(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adapter: int | None) -> list[StagePlan]:
@@ -147,7 +150,7 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
         *_measuring(config, eft),
         StagePlan(stage=config.pairs.stage, rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
         *judgment_pairs,
-        _training("adapter", config.train, pairs + of_judgments, pairs + of_judgments, trained, adapter),
+        _training("adapter", config.objective(1), pairs + of_judgments, pairs + of_judgments, trained, adapter),
         *_comparing(config, eft, answer),
     ]
 

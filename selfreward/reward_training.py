@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from selfreward.config import parse_overrides
 from selfreward.errors import ConfigError, StoreError
 from selfreward.merging import base_model, front_matter, refuse_to_overwrite, root_of, trained_adapter
 from selfreward.objectives.reward import RewardConfig
 from selfreward.records import PreferencePair, derive_seed
+from selfreward.setting_names import parse_overrides
 from selfreward.storage.durable import TEMPORARY, discard
 from selfreward.storage.iteration import check_file
 from selfreward.storage.run import RunStore

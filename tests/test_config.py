@@ -8,13 +8,14 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from selfreward.config import RunConfig, changed_settings, load_config, make_config, models_in, parse_overrides
+from selfreward.config import RunConfig, load_config, make_config
 from selfreward.engines import FixedModel
 from selfreward.errors import ConfigError
 from selfreward.judges.sampled import SampledConfig
 from selfreward.pair_rules.best_random import BestRandomConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
 from selfreward.resources import find, names
+from selfreward.setting_names import changed_settings, models_in, parse_overrides
 
 SMALL = {"model": "some/model", "seeds": {"ift": "ift.jsonl"}}
 
@@ -125,6 +126,13 @@ def test_another_type_takes_none_of_the_first_ones_settings(tmp_path: Path, orde
     assert config.judge.method.model_dump() == {"type": "expected", "min_mass": 0.1}
 
 
+def test_what_is_a_type_alone_stays_it_under_a_set(tmp_path: Path) -> None:
+    path = recipe(tmp_path, judge={"method": "expected"}, train="simpo")
+    config = load_config(path, ["judge.method.min_mass=0.1", "train.beta=0.7"])
+    assert config.judge.method.model_dump() == {"type": "expected", "min_mass": 0.1}
+    assert (config.objective(1).type, config.objective(1).beta) == ("simpo", 0.7)
+
+
 def test_a_model_can_be_a_name_or_a_section(tmp_path: Path) -> None:
     for model in ("a/b", {"name": "a/b", "revision": "v1"}):
         path = recipe(tmp_path, model=model, prompts={"model": model})
@@ -214,6 +222,52 @@ def test_changed_settings() -> None:
     old, new = {"a": 1, "b": {"c": 1, "d": 2}, "e": [1]}, {"a": 1, "b": {"c": 3, "d": 2}, "f": 0}
     assert changed_settings(old, new) == ["b.c: 1 -> 3", "e: [1] -> None", "f: None -> 0"]
     assert changed_settings(old, old) == []
+    several = [{"train": [{"beta": 0.1}, {"beta": beta}]} for beta in (0.1, 0.2)]
+    assert changed_settings(*several) == ["train.1.beta: 0.1 -> 0.2"]
+    assert changed_settings({"train": {"beta": 0.1}}, several[0])[0].startswith("train.0: None -> ")
+
+
+SEVERAL = [{"type": "dpo", "beta": [0.1, 0.2]}, "orpo", {"learning_rate": 1e-6}]
+
+
+def test_an_objective_for_each_iteration(tmp_path: Path) -> None:
+    config = load_config(recipe(tmp_path, train=SEVERAL))
+    found = [config.objective(t) for t in (1, 2, 3, 4)]
+    assert [objective.type for objective in found] == ["dpo", "orpo", "dpo", "dpo"]
+    assert (found[0].beta, found[3].learning_rate) == (0.1, 1e-6)
+    assert make_config(config.model_dump(mode="json"), {}, "itself") == config
+    one = load_config(recipe(tmp_path, train={"type": "dpo", "beta": [0.1, 0.2]}))
+    assert [one.objective(t).beta for t in (1, 2, 3)] == [0.1, 0.2, 0.2]
+
+
+def test_set_names_one_objective_of_several(tmp_path: Path) -> None:
+    path = recipe(tmp_path, train=SEVERAL[::2])
+    config = load_config(path, ["train.1.beta=0.7", "train.0.type=simpo"])
+    assert [objective.type for objective in config.objectives] == ["simpo", "dpo"]
+    assert (config.objective(1).beta, config.objective(2).beta) == (2.0, 0.7)
+    assert load_config(path, ["train.0={type: orpo}"]).objective(1).type == "orpo"
+    assert load_config(path, ["train=orpo"]).objectives == load_config(path, ["train=[orpo]"]).objectives
+    for name in ("train.beta", "train.2.beta", "train.type", "train.-1.beta"):
+        with pytest.raises(ConfigError, match=rf"{name}: train is a list of 2; say which of it, such as train\.0\."):
+            load_config(path, [f"{name}=0.2"])
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ([], "train: .*at least 1"),
+        ([{"type": "dpo"}, {"type": "dpo", "betta": 1}], r"train\.1\.dpo\.betta: no such setting; did you mean beta"),
+        (["dpo", {"type": "orpo", "loss_type": "ipo"}], r"train\.1\.loss_type: no such setting with type: orpo"),
+        (["dpo", {"beta": -1}], r"train\.1\.dpo\.beta: .*above 0"),
+        (["dpo", "kto"], r"train\.1\.type=kto does not learn from what pairs\.type=best_worst makes"),
+        ([{"batch_size": 10, "micro_batch_size": 4}], r"train\.0\.micro_batch_size=4 does not divide"),
+        (["dpo", "ppo"], r"train\.1: .*ppo"),
+        (None, "train: "),
+    ],
+)
+def test_errors_name_one_objective_of_several(tmp_path: Path, train: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(recipe(tmp_path, train=train))
 
 
 def test_a_judge_method_without_a_type_is_sampled(tmp_path: Path) -> None:

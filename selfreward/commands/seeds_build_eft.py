@@ -102,7 +102,8 @@ class _Judge(NamedTuple):
 
     def config(self) -> "RunConfig":
         """Rubric, method and engine: of the run, the recipe, or as they are by default."""
-        from selfreward.config import make_config, parse_overrides
+        from selfreward.config import make_config
+        from selfreward.setting_names import parse_overrides
         from selfreward.storage.catalogue import find_config, find_run
         from selfreward.storage.run import RunStore
         from selfreward.verdicts.judging import judging_alone, plain_config

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from selfreward.objectives.cpo import CPOConfig, SimPOConfig
 from selfreward.objectives.dpo import DPOConfig
@@ -22,3 +22,9 @@ ObjectiveConfig = Annotated[
     Field(discriminator="type"),
     BeforeValidator(_dpo_where_not_said),
 ]
+ONE, SEVERAL = "one section", "list of sections"
+TrainConfig = Annotated[
+    Annotated[ObjectiveConfig, Tag(ONE)] | Annotated[tuple[ObjectiveConfig, ...], Field(min_length=1), Tag(SEVERAL)],
+    Discriminator(lambda train: SEVERAL if isinstance(train, list | tuple) else ONE),
+]
+"""One objective for all iterations, or one each, of which the last holds on."""

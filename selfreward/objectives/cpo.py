@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from selfreward.engines.chat import Chat
 
-_MODULE = "trl.experimental.cpo"
+_MODULE = "trl.experimental.cpo.cpo_trainer"
 
 
 class CPOConfig(PreferenceConfig):

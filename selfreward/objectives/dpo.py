@@ -60,6 +60,7 @@ class DPOConfig(PreferenceConfig):
 
     per_iteration: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
     learns_from: ClassVar[Makes] = "pairs"
+    module: ClassVar[str] = "trl.trainer.dpo_trainer"
     has_reference: ClassVar[bool] = True
     beta: PerIteration = 0.1
     """How strongly the policy is held to the reference; a list has one value an iteration, and its last holds on."""

@@ -15,16 +15,17 @@ _RULE_FOR = {
 
 
 def misfit(
-    train: ObjectiveConfig, rule: PairRuleConfig, judge: JudgeConfig, *, references: bool, responses: int
+    where: str, train: ObjectiveConfig, rule: PairRuleConfig, judge: JudgeConfig, *, references: bool, responses: int
 ) -> str | None:
     """Why these do not go together; None where they do.
 
+    ``where``: what the objective's section is called;
     ``references``: whether prompts can come with an answer; ``responses``: how many are written to each.
     """
     if rule.makes != train.learns_from:
         return (
-            f"train.type={train.type} does not learn from what pairs.type={rule.type} makes; use pairs.type "
-            f"{_RULE_FOR[train.learns_from]}, or another train.type"
+            f"{where}.type={train.type} does not learn from what pairs.type={rule.type} makes; use pairs.type "
+            f"{_RULE_FOR[train.learns_from]}, or another {where}.type"
         )
     if rule.type == "spin" and not references:
         return (

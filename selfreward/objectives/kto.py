@@ -34,6 +34,7 @@ class KTOConfig(PreferenceConfig):
 
     per_iteration: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
     learns_from: ClassVar[Makes] = "labelled"
+    module: ClassVar[str] = "trl.trainer.kto_trainer"
     has_reference: ClassVar[bool] = True
 
     @model_validator(mode="after")

@@ -82,8 +82,8 @@ class ObjectiveSettings(OptimiserConfig):
     """Settings that may be lists."""
     learns_from: ClassVar[Makes]
     """What a pair rule has to make."""
-    module: ClassVar[str] = "trl"
-    """Where TRL has it."""
+    module: ClassVar[str]
+    """Where TRL has its trainer."""
     has_reference: ClassVar[bool] = False
     """Whether it holds the policy against M_t, as a frozen copy of the adapter."""
 

@@ -26,7 +26,7 @@ class ORPOConfig(PreferenceConfig):
 
     per_iteration: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
     learns_from: ClassVar[Makes] = "pairs"
-    module: ClassVar[str] = "trl.experimental.orpo"
+    module: ClassVar[str] = "trl.experimental.orpo.orpo_trainer"
 
     def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
         """TRL's ORPOTrainer over pairs that fit."""

@@ -28,6 +28,7 @@ class RewardConfig(PreferenceConfig):
     """Pulls rewards towards a mean of zero with this weight; its paper (Eisenstein et al. 2023) has 0.01."""
 
     learns_from: ClassVar[Makes] = "pairs"
+    module: ClassVar[str] = "trl.trainer.reward_trainer"
 
     def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
         """TRL's RewardTrainer over pairs that fit."""

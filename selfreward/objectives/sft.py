@@ -29,6 +29,7 @@ class SFTConfig(ObjectiveSettings):
     """Longest prompt with response in tokens; longer ones are left out, never cut."""
 
     learns_from: ClassVar[Makes] = "positives"
+    module: ClassVar[str] = "trl.trainer.sft_trainer"
 
     def fits(self, row: dict[str, Any], chat: Chat) -> bool:
         """Whether a row is short enough; of examples those that are not were left out when they were made."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from selfreward.config import changed_settings
 from selfreward.query.kept import iteration, kept
 from selfreward.records import Frozen
+from selfreward.setting_names import changed_settings
 from selfreward.storage.iteration import MANIFEST, IterationStore
 from selfreward.storage.run import RunStore
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from selfreward.builtin_model import BUILTIN_NAME
-from selfreward.config import RunConfig, make_config, parse_overrides
+from selfreward.config import RunConfig, make_config
 from selfreward.eft.sidecar import changed_since
 from selfreward.engines.chat import Chat
 from selfreward.engines.loading import context_length, load_chat
@@ -24,6 +24,7 @@ from selfreward.seed_checks import likeness, reading
 from selfreward.seed_checks.advice import advice
 from selfreward.seed_checks.lengths import AT_ONCE, measure
 from selfreward.seed_checks.report import FileCheck, Kind, Scores, SeedCheck
+from selfreward.setting_names import parse_overrides
 from selfreward.stages.sft_examples import longest_example
 from selfreward.steps.seeds import not_shown_by_eft, teacher_of, teaches_scores_alone
 from selfreward.storage.catalogue import find_config

@@ -32,7 +32,7 @@ def check_model(s: Session) -> None:
         EngineError: an engine is not installed or cannot do it, or the judge's scores are no tokens of its model.
         ConfigError: TRL lacks the objective, or responses are longer than the policy's context.
     """
-    check_installed(s.config.train, s.config.lora)
+    check_installed(s.config.objectives, s.config.lora)
     check_trackers(s.config.trackers)
     s.engine_config.check(s.model)
     judge, writer = s.config.judge.model, s.config.prompts.model

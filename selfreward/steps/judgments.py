@@ -78,7 +78,8 @@ def build_judgment_pairs(
     if config is None or judgments is None or comparisons is None:
         return None
     rubric = s.config.judge.load_rubric()
-    maker = PairMaker(s.config.judge, rubric, s.chat, config.max_judgment_tokens, s.config.train.max_length)
+    longest = s.config.objective(it.manifest.iteration).max_length
+    maker = PairMaker(s.config.judge, rubric, s.chat, config.max_judgment_tokens, longest)
 
     def work(stored: Stored[PreferencePair]) -> Iterator[Shard[PreferencePair]]:
         def parts(start: int) -> Iterator[list[Judged]]:
@@ -91,7 +92,7 @@ def build_judgment_pairs(
 
     settings: dict[str, Any] = {
         "meta_judge": {name: value for name, value in key_settings(config).items() if name != "verdict"},
-        "train": {"max_length": s.config.train.max_length},
+        "train": {"max_length": longest},
     }
     inputs = {**model_inputs(s), **rubric_inputs(s.config.judge)}
     inputs |= made_from(it, "prompts", "responses", "judgments", COMPARISONS, "pairs")

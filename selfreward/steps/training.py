@@ -47,7 +47,7 @@ def train(
     judgment_pairs: Stored[PreferencePair] | None = None,
 ) -> Policy:
     """M_t -> M_{t+1}, on what came of its responses and, where there are any, on pairs of its judgments."""
-    objective = s.config.train.at(it.manifest.iteration)
+    objective = s.config.objective(it.manifest.iteration)
     key: dict[str, Any] = {"train": key_settings(objective)}
     sources: dict[str, Stored[Any]] = {s.config.pairs.stage: data}
     if judgment_pairs is not None and s.config.meta_judge is not None:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from selfreward.config import RunConfig, load_config, make_config, parse_overrides
+from selfreward.config import RunConfig, load_config, make_config
 from selfreward.errors import ConfigError, SelfRewardError, StoreError
 from selfreward.evaluation.bootstrap import Figure
 from selfreward.evaluation.comparison import Comparison
 from selfreward.records import Frozen
 from selfreward.resources import find, names
+from selfreward.setting_names import parse_overrides
 from selfreward.storage.events import read_events
 from selfreward.storage.iteration import IterationStore
 from selfreward.storage.manifest import StageEntry

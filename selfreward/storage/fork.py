@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfreward.config import RunConfig, changed_settings, make_config
+from selfreward.config import RunConfig, make_config
 from selfreward.errors import ConfigError, StoreError
 from selfreward.records import Frozen, key_settings
+from selfreward.setting_names import changed_settings
 from selfreward.storage.durable import TEMPORARY, storing, sync
 from selfreward.storage.iteration import MANIFEST, IterationStore
 from selfreward.storage.overrides import OVERRIDES

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from selfreward.config import changed_settings
 from selfreward.errors import StoreError
 from selfreward.records import Record
+from selfreward.setting_names import changed_settings
 from selfreward.stages.shard import Shard
 from selfreward.storage.durable import discard, file_hash, move_into_place, write_file, write_sealed
 from selfreward.storage.events import now

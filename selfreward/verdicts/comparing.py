@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from selfreward.builtin_model import cache_root
-from selfreward.config import RunConfig, make_config, parse_overrides
+from selfreward.config import RunConfig, make_config
 from selfreward.engines.protocol import Asking
 from selfreward.errors import ConfigError
 from selfreward.evaluation.comparison import Comparison, comparison
@@ -20,6 +20,7 @@ from selfreward.judges.protocol import Listener
 from selfreward.progress import Reporter
 from selfreward.records import Judgment, Prompt, Response, derive_seed, key_settings
 from selfreward.session import Stage, over
+from selfreward.setting_names import parse_overrides
 from selfreward.stages import comparing as stage
 from selfreward.stages.responses import VERSION as RESPONSES_VERSION
 from selfreward.stages.responses import generate_responses

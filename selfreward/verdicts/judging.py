@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from selfreward.config import RunConfig, make_config, parse_overrides
+from selfreward.config import RunConfig, make_config
 from selfreward.engines import AnyEngine, resolve_engine
 from selfreward.engines.loading import ModelConfig
 from selfreward.engines.protocol import Asking, Engine, EngineRoom
@@ -23,6 +23,7 @@ from selfreward.progress import Reporter
 from selfreward.records import Judgment, Ranked, derive_seed, key_settings
 from selfreward.seeding.ranked import by_prompt
 from selfreward.session import Stage, over
+from selfreward.setting_names import parse_overrides
 from selfreward.stages.judging import VERSION
 from selfreward.stages.shard import Shard
 from selfreward.storage.durable import value_hash

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfreward.config import RunConfig, make_config, parse_overrides
+from selfreward.config import RunConfig, make_config
 from selfreward.engines.server import ServerConfig
 from selfreward.errors import ConfigError, StoreError
+from selfreward.setting_names import parse_overrides
 from selfreward.storage.catalogue import find_run
 from selfreward.storage.run import RunStore
 from selfreward.verdicts.judging import judging_alone, model_of_run, named_model, plain_config, trained_models

@@ -135,19 +135,23 @@ def test_what_makes_no_sense_is_refused(settings: dict[str, Any], says: str) -> 
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_all_are_installed_here(kind: str) -> None:
-    check_installed(READER.validate_python(kind), LoraConfig())
+    check_installed([READER.validate_python(kind)], LoraConfig())
 
 
+@pytest.mark.parametrize("kind", TYPES)
 def test_what_trl_has_not_is_refused_with_the_version_that_has_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     class Spec:
         submodule_search_locations = (str(tmp_path),)
 
     monkeypatch.setattr(installed, "find_spec", lambda name: Spec())
-    check_installed(READER.validate_python("dpo"), LoraConfig())
-    with pytest.raises(ConfigError, match=r"train\.type=simpo: .* has no trl\.experimental\.cpo; TRL 1\.16 has it"):
-        check_installed(READER.validate_python("simpo"), LoraConfig())
+    dpo, other = READER.validate_python("dpo"), READER.validate_python("sft" if kind == "dpo" else kind)
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "trainer" / "dpo_trainer.py").touch()
+    check_installed([dpo], LoraConfig())
+    with pytest.raises(ConfigError, match=rf"train\.type={other.type}: .* has no {other.module}; TRL 1\.16 has it"):
+        check_installed([dpo, other], LoraConfig())
 
 
 @pytest.mark.parametrize(
@@ -167,6 +171,7 @@ def test_what_trl_has_not_is_refused_with_the_version_that_has_it(
 )
 def test_what_goes_together(train: Any, rule: Any, judge: Any, references: bool, says: str | None) -> None:
     found = misfit(
+        "train",
         READER.validate_python(train),
         RULES.validate_python(rule),
         JudgeConfig.model_validate(judge),
@@ -190,7 +195,7 @@ def test_one_response_is_enough_where_nothing_is_compared(rule: Any, method: str
     chosen = RULES.validate_python(rule)
     train = READER.validate_python("sft" if chosen.makes == "positives" else "dpo")
     judge = JudgeConfig.model_validate({"method": {"type": method}})
-    found = misfit(train, chosen, judge, references=True, responses=1)
+    found = misfit("train", train, chosen, judge, references=True, responses=1)
     assert (found is None) if says is None else (found is not None and says in found)
 
 
@@ -219,4 +224,4 @@ def test_text_for_trainers_that_tokenise_it_ends_where_the_turn_ends(chat: Chat)
 def test_4_bit_models_need_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"needs bitsandbytes.*selfreward\[qlora\]"):
-        check_installed(READER.validate_python("dpo"), LoraConfig(load_in_4bit=True))
+        check_installed([READER.validate_python("dpo")], LoraConfig(load_in_4bit=True))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from selfreward.config import parse_overrides
 from selfreward.errors import ConfigError, SelfRewardError, StoreError
+from selfreward.setting_names import parse_overrides
 from selfreward.storage import fork as forking
 from selfreward.storage.fork import fork, fork_config
 from selfreward.storage.run import RunStore

@@ -1,0 +1,118 @@
+"""Settings by their dotted names: ``--set``, what differs between two configs, and where an error is."""
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel
+
+from selfreward.errors import ConfigError
+from selfreward.objectives import ONE, SEVERAL
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """``["a.b=1"]`` as ``{"a.b": 1}``."""
+    return dict(_parse_override(text) for text in overrides)
+
+
+def _parse_override(text: str) -> tuple[str, Any]:
+    path, equals, value = text.partition("=")
+    if not equals or not path.strip():
+        raise ConfigError(f"--set {text}: expected NAME=VALUE, such as --set train.beta=0.2")
+    try:
+        return path.strip(), yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"--set {text}: the value is not YAML: {error}") from error
+
+
+def set_by_name(data: dict[str, Any], path: str, value: Any) -> None:
+    """Change one setting of plain data; sections on the way are copied, so that nobody else's data changes.
+
+    Raises:
+        ConfigError: a section on the way is a list, and the name does not say which of it.
+    """
+    first, *rest = path.split(".")
+    if path == "model" and isinstance(value, str):
+        first, rest = "model", ["name"]
+    if not rest:
+        data[first] = value
+        return
+    data[first] = _changed(data.get(first), first, rest, value)
+
+
+def _changed(section: Any, path: str, names: Sequence[str], value: Any) -> Any:
+    """A copy of a section with one setting changed."""
+    name, rest = names[0], names[1:]
+    if isinstance(section, list):
+        if name not in map(str, range(len(section))):
+            raise ConfigError(
+                f"{path}.{'.'.join(names)}: {path} is a list of {len(section)}; say which of it, such as {path}.0."
+                f"{names[-1]}, or set all of {path}"
+            )
+        at = int(name)
+        new = value if not rest else _changed(section[at], f"{path}.{name}", rest, value)
+        return [*section[:at], new, *section[at + 1 :]]
+    if isinstance(section, str):  # ``train: kto`` is short for ``train: {type: kto}``
+        section = {"type": section}
+    inner = {**section} if isinstance(section, dict) else {}
+    if rest:
+        return {**inner, name: _changed(inner.get(name), f"{path}.{name}", rest, value)}
+    if name == "type" and inner.get("type", value) not in (value, "auto"):  # what ``auto`` has, all engines have
+        inner = {}  # the settings of one type mean nothing to another
+    return {**inner, name: value}
+
+
+def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """``a.b: old -> new`` for every setting that differs."""
+    lines = []
+    for name in sorted({*old, *new}):
+        before, after = _sections(old.get(name)), _sections(new.get(name))
+        if isinstance(before, dict) and isinstance(after, dict):
+            lines += changed_settings(before, after, f"{prefix}{name}.")
+        elif before != after:
+            lines.append(f"{prefix}{name}: {old.get(name)!r} -> {new.get(name)!r}")
+    return lines
+
+
+def _sections(value: Any) -> Any:
+    """A list of sections by their places; anything else as it is."""
+    if isinstance(value, list) and value and all(isinstance(section, dict) for section in value):
+        return {str(place): section for place, section in enumerate(value)}
+    return value
+
+
+def explain(error: Any, source: str, config: type[BaseModel]) -> str:
+    """One of pydantic's errors as a sentence that names the setting; ``source`` is named too."""
+    place = [str(part) for part in error["loc"] if part not in (ONE, SEVERAL)]  # tags, no parts of a name
+    where = ".".join(place)
+    if error["type"] == "extra_forbidden":
+        known = _settings_beside(place, config)
+        if place[-1] in known:
+            kind, name = place[-2], ".".join([*place[:-2], place[-1]])
+            return f"{source}: {name}: no such setting with type: {kind}; set {'.'.join(place[:-2])}.type as well"
+        close = difflib.get_close_matches(place[-1], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+        return f"{source}: {where}: no such setting; {hint}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{source}: {where + ': ' if where else ''}{message}"
+
+
+def _settings_beside(place: Sequence[str], config: type[BaseModel]) -> list[str]:
+    """Names of the settings in the section that an error's place is in."""
+    sections: list[type[BaseModel]] = [config]
+    for name in place[:-1]:
+        inner = [f.annotation for s in sections for n, f in s.model_fields.items() if n == name]
+        # A union's member is named by its tag in the place, which is no field: stay with the union's members.
+        sections = [m for annotation in inner for m in models_in(annotation)] or sections
+    return sorted({name for section in sections for name in section.model_fields})
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The config classes that a setting's type allows."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
+        return [m for part in typing.get_args(annotation) for m in models_in(part)]
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return [annotation] if is_model else []
