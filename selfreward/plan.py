@@ -16,6 +16,7 @@ from selfreward.judges.sampled import SampledConfig
 from selfreward.model_size import adapter_bytes, root_model
 from selfreward.objectives.installed import check_installed
 from selfreward.objectives.optimiser import OptimiserConfig
+from selfreward.objectives.sft import SeedSFTConfig, SFTConfig
 from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.records import EFTSeed, Frozen, IFTSeed
 from selfreward.seeding.ranked import by_prompt
@@ -233,12 +234,15 @@ def _comparing(config: RunConfig, eft: list[EFTSeed], answer: int) -> list[Stage
 def _training(
     stage: str, objective: OptimiserConfig, rows: int, most_rows: int, tokens: int, adapter: int | None
 ) -> StagePlan:
+    in_a_pass = rows
+    if isinstance(objective, SFTConfig | SeedSFTConfig) and objective.packing and objective.max_length:
+        in_a_pass = math.ceil(tokens / objective.max_length)
     return StagePlan(
         stage=stage,
         rows=rows,
         most_rows=most_rows,
         tokens_read=round(tokens * objective.epochs),
-        training_steps=math.ceil(math.ceil(rows / objective.batch_size) * objective.epochs),
+        training_steps=math.ceil(math.ceil(in_a_pass / objective.batch_size) * objective.epochs),
         most_bytes=adapter,
     )
 

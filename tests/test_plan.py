@@ -39,6 +39,23 @@ def test_no_more_prompts_are_taken_from_seeds_than_there_are(tmp_path: Path) -> 
     assert stage(plan, "prompts").rows == stage(plan, "responses").rows == stage(plan, "pairs").rows == seeds
 
 
+def test_packed_rows_are_fewer_steps(tmp_path: Path) -> None:
+    plain, packed = (
+        stage(make_plan(demo(tmp_path, *more)), "adapter", sft=True)
+        for more in ((), ("sft.packing=true", "sft.max_length=2000"))
+    )
+    assert (packed.rows, packed.tokens_read) == (plain.rows, plain.tokens_read)
+    assert 0 < packed.training_steps < plain.training_steps
+
+
+def test_a_list_of_objectives_is_planned_by_its_first_one(tmp_path: Path) -> None:
+    plan = make_plan(demo(tmp_path, "train=[{epochs: 4, batch_size: 2}, orpo]"))
+    (notice,) = (notice for notice in plan.notices if "objective for each iteration" in notice)
+    assert "(1: dpo, 2: orpo, which holds on)" in notice
+    one = make_plan(demo(tmp_path, "train={epochs: 4, batch_size: 2}"))
+    assert stage(plan, "adapter").training_steps == stage(one, "adapter").training_steps
+
+
 def rows_of(tmp_path: Path, name: str, *rows: dict[str, Any]) -> Path:
     path = tmp_path / name
     path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")

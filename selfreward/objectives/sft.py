@@ -3,11 +3,12 @@ M_t wrote and judged to be good (its section 2.3, "positive examples only")."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from selfreward.objectives.optimiser import ObjectiveSettings, OptimiserConfig, PerIteration, trl_arguments
+from selfreward.objectives.packing import refuse_where_examples_meet
 from selfreward.objectives.rows import longest_side
 from selfreward.pair_rules.settings import Makes
 from selfreward.records import Message
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from selfreward.engines.chat import Chat
 
 
+_NO_LENGTH = "packing needs max_length: how many tokens a row has at most"
+
+
 class SFTConfig(ObjectiveSettings):
     """Imitation of single responses, those of `pairs.type: positives`. There is no reference model."""
 
@@ -27,9 +31,18 @@ class SFTConfig(ObjectiveSettings):
     """AdamW's learning rate; a list has one value an iteration, and its last one holds on."""
     max_length: int | None = Field(default=None, ge=16)
     """Longest prompt with response in tokens; longer ones are left out, never cut."""
+    packing: bool = False
+    """Put several of them into one row of at most ``max_length`` tokens, so that nothing is padded; ``batch_size`` and
+    ``micro_batch_size`` count rows then. They do not attend to each other."""
 
     learns_from: ClassVar[Makes] = "positives"
     module: ClassVar[str] = "trl.trainer.sft_trainer"
+
+    @model_validator(mode="after")
+    def _rows_have_a_length(self) -> Self:
+        if self.packing and self.max_length is None:
+            raise ValueError(_NO_LENGTH)
+        return self
 
     def fits(self, row: dict[str, Any], chat: Chat) -> bool:
         """Whether a row is short enough; of examples those that are not were left out when they were made."""
@@ -41,7 +54,13 @@ class SFTConfig(ObjectiveSettings):
         import trl
 
         tokenised = data.map(lambda row: labelled_tokens(row, chat)).select_columns(["input_ids", "labels"])
-        arguments = trl.SFTConfig(**trl_arguments(self, output_dir, seed), max_length=None, packing=False)
+        if self.packing:
+            refuse_where_examples_meet(model, tokenised[0]["input_ids"], tokenised[-1]["input_ids"])
+        arguments = trl.SFTConfig(
+            **trl_arguments(self, output_dir, seed),
+            max_length=self.max_length if self.packing else None,  # of a row; no example is longer
+            packing=self.packing,
+        )
         return trl.SFTTrainer(model=model, args=arguments, train_dataset=tokenised, processing_class=chat.tokenizer)
 
 
@@ -55,8 +74,17 @@ class SeedSFTConfig(OptimiserConfig):
     """AdamW's learning rate."""
     max_length: int | None = Field(default=None, ge=16)
     """Longest example in tokens, the model's context where not set; longer ones are left out, never cut."""
+    packing: bool = False
+    """Put several examples into one row of at most ``max_length`` tokens, so that nothing is padded; ``batch_size`` and
+    ``micro_batch_size`` count rows then. They do not attend to each other."""
     max_tokens: int | None = Field(default=None, ge=1)
     """Take a random part of the seeds of at most this many tokens; all of them where not set."""
+
+    @model_validator(mode="after")
+    def _rows_have_a_length(self) -> Self:
+        if self.packing and self.max_length is None:
+            raise ValueError(_NO_LENGTH)
+        return self
 
     def objective(self) -> SFTConfig:
         """What trains on the examples, once they are made."""

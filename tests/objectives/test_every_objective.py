@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from selfreward.engines.chat import Chat
 from selfreward.errors import ConfigError, TrainingError
 from selfreward.judges import JudgeConfig
-from selfreward.objectives import ObjectiveConfig, installed
+from selfreward.objectives import ObjectiveConfig, installed, sft
 from selfreward.objectives.fitting import misfit
 from selfreward.objectives.installed import check_installed
 from selfreward.objectives.kto import KTOConfig
@@ -48,7 +48,7 @@ OWN: dict[str, dict[str, tuple[Any, str, Any]]] = {
         "nll_weight": (0.5, "cpo_alpha", 0.5),
     },
     "orpo": {"beta": (0.3, "beta", 0.3)},
-    "sft": {},
+    "sft": {"packing": (True, "packing", True)},
 }
 OF_ALL = {"max_length": (99, "max_length", 99), "disable_dropout": (False, "disable_dropout", False)}
 OF_ALL |= {"learning_rate": (3e-4, "learning_rate", 3e-4)}
@@ -104,7 +104,9 @@ def test_every_setting_is_tried_here() -> None:
 def test_each_setting_reaches_trl(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, kind: str, setting: str, value: Any, name: str, expected: Any
 ) -> None:
-    assert getattr(arguments(kind, chat, monkeypatch, **{setting: value}), name) == expected
+    monkeypatch.setattr(sft, "refuse_where_examples_meet", lambda model, first, second: None)  # there is no model
+    more = {"max_length": 64} if setting == "packing" else {}
+    assert getattr(arguments(kind, chat, monkeypatch, **{setting: value}, **more), name) == expected
 
 
 def test_weights_and_smoothing_reach_trl(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +128,7 @@ def test_weights_and_smoothing_reach_trl(chat: Chat, monkeypatch: pytest.MonkeyP
         ({"type": "kto", "micro_batch_size": 1}, "it needs 2"),
         ({"type": "cpo", "loss_type": "hinge", "label_smoothing": 0.1}, "of no use"),
         ({"type": "ppo"}, "ppo"),
+        ({"type": "sft", "packing": True}, "packing needs max_length"),
     ],
 )
 def test_what_makes_no_sense_is_refused(settings: dict[str, Any], says: str) -> None:
