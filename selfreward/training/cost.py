@@ -86,7 +86,8 @@ def cost_recorder(trainer: Any, path: Path) -> Any:
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             # The trainer's own history is written by now; what trackers are given, after this, may hold more.
-            logs.update({name: self.last[name] for name in _FOR_TRACKERS if name in self.last})
+            if "loss" in logs:  # a step's, not the end's
+                logs.update({name: self.last[name] for name in _FOR_TRACKERS if name in self.last})
 
     return Recorder()
 
