@@ -75,7 +75,7 @@ def _started(tracker: Tracker, tracking: Tracking) -> Any:
     from accelerate import PartialState
     from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
-    PartialState(cpu=True)  # their own log asks for it
+    PartialState()  # their own log asks for it
     project = tracking.project
     arguments: dict[Tracker, dict[str, Any]] = {
         "mlflow": {"experiment_name": project, "run_name": LOOP},
