@@ -55,7 +55,11 @@ def test_each_is_begun_under_the_name_of_the_run(
     begun: list[Any] = []
     kind = trackers_of_accelerate.LOGGER_TYPE_TO_CLASS[tracker]
     monkeypatch.delenv("WANDB_PROJECT", raising=False)
-    monkeypatch.setattr(kind, "start", lambda self: begun.append(self))
+
+    def start(tracker: Any) -> None:
+        begun.append(tracker)
+
+    monkeypatch.setattr(kind, "start", start)
     LoopTrackers(Tracking(trackers=(tracker,), project="demo", directory=str(tmp_path))).open()
     (made,) = begun
     named = made.experiment_name if tracker == "mlflow" else made.run_name
