@@ -37,6 +37,10 @@ class TrainingError(SelfRewardError):
     """A training step that did not give a model."""
 
 
+class TrackerError(SelfRewardError):
+    """An experiment tracker that cannot be reached, or refuses what it is told."""
+
+
 class GateError(SelfRewardError):
     """A figure that reached the limit at which the recipe stops."""
 

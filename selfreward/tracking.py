@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from selfreward.errors import ConfigError
+from selfreward.errors import ConfigError, TrackerError
 from selfreward.records import Frozen
 
 Tracker = Literal["mlflow", "tensorboard", "trackio", "wandb"]
+_ERRORS = {"mlflow": ("mlflow.exceptions", "MlflowException"), "wandb": ("wandb.errors", "Error")}
+"""What they raise where they cannot be reached or logged in to; the others raise OSError."""
 LOOP = "loop"
 """What the loop's own figures are called there; an iteration's training is called iter-001, as in paths."""
 
@@ -52,23 +56,26 @@ class LoopTrackers:
 
     def __init__(self, tracking: Tracking) -> None:
         self._tracking = tracking
-        self._open: list[Any] = []
+        self._open: list[tuple[Tracker, Any]] = []
 
     def open(self) -> None:
         """Begin with each of them, once: what cannot be reached is known before hours of work."""
         if not self._open:
-            self._open = [_started(tracker, self._tracking) for tracker in self._tracking.trackers]
+            self._open = [(tracker, _started(tracker, self._tracking)) for tracker in self._tracking.trackers]
 
     def log(self, iteration: int, figures: Mapping[str, float]) -> None:
         """An iteration's figures."""
         self.open()
-        for tracker in self._open:
-            tracker.log(dict(figures), step=iteration)
+        for name, tracker in self._open:
+            with _reached(name):
+                tracker.log(dict(figures), step=iteration)
 
     def close(self) -> None:
         """All of it is sent."""
         while self._open:
-            self._open.pop().finish()
+            name, tracker = self._open.pop()
+            with _reached(name):
+                tracker.finish()
 
 
 def _started(tracker: Tracker, tracking: Tracking) -> Any:
@@ -84,5 +91,22 @@ def _started(tracker: Tracker, tracking: Tracking) -> Any:
         "wandb": {"run_name": os.environ.get("WANDB_PROJECT", project), "name": LOOP},
     }
     made = LOGGER_TYPE_TO_CLASS[tracker](**arguments[tracker])
-    made.start()
+    with _reached(tracker):
+        made.start()
     return made
+
+
+@contextmanager
+def _reached(tracker: Tracker) -> Iterator[None]:
+    errors: list[type[Exception]] = [OSError]
+    if tracker in _ERRORS:
+        module, name = _ERRORS[tracker]
+        errors.append(getattr(import_module(module), name))
+    try:
+        yield
+    except tuple(errors) as error:
+        why = str(error).rstrip(".")
+        raise TrackerError(
+            f"report_to={tracker}: {why}. Finished work is kept; mend it and run the same command again, or go on with "
+            "--set report_to=none"
+        ) from error

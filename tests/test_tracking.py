@@ -10,7 +10,7 @@ from fixture_run import Command
 
 from selfreward import tracking
 from selfreward.config import load_config, make_config
-from selfreward.errors import ConfigError
+from selfreward.errors import ConfigError, TrackerError
 from selfreward.tracking import LoopTrackers, Tracker, Tracking, check_trackers
 from selfreward.training.cost import COST
 
@@ -50,16 +50,17 @@ def test_accelerate_and_transformers_know_every_tracker(tracker: Tracker) -> Non
 def test_each_is_begun_under_the_name_of_the_run(
     tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from accelerate import tracking as trackers_of_accelerate
+    from accelerate.tracking import LOGGER_TYPE_TO_CLASS
 
     begun: list[Any] = []
-    kind = trackers_of_accelerate.LOGGER_TYPE_TO_CLASS[tracker]
+    kind = LOGGER_TYPE_TO_CLASS[tracker]
     monkeypatch.delenv("WANDB_PROJECT", raising=False)
 
     def start(tracker: Any) -> None:
         begun.append(tracker)
 
     monkeypatch.setattr(kind, "start", start)
+    monkeypatch.setattr(tracking, "_ERRORS", {})
     LoopTrackers(Tracking(trackers=(tracker,), project="demo", directory=str(tmp_path))).open()
     (made,) = begun
     named = made.experiment_name if tracker == "mlflow" else made.run_name
@@ -75,6 +76,19 @@ def test_what_is_not_installed_is_refused_with_the_line_that_installs_it(
     monkeypatch.setattr(tracking, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=f"report_to={tracker}: .* pip install {package}, or leave it out"):
         check_trackers([tracker])
+
+
+def test_a_tracker_that_cannot_be_reached_is_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from accelerate.tracking import TensorBoardTracker
+
+    (tmp_path / "loop").write_text("a file where a directory should be")
+    told = LoopTrackers(Tracking(trackers=("tensorboard",), project="demo", directory=str(tmp_path)))
+    with pytest.raises(TrackerError, match=r"report_to=tensorboard: .* or go on with --set report_to=none"):
+        told.open()
+    monkeypatch.setattr(tracking, "_ERRORS", {"tensorboard": ("json", "JSONDecodeError")})
+    monkeypatch.setattr(TensorBoardTracker, "start", lambda self: json.loads("{"))
+    with pytest.raises(TrackerError, match="report_to=tensorboard: Expecting property name"):
+        told.open()
 
 
 def test_the_loop_tells_an_iteration_as_a_step(tmp_path: Path) -> None:
