@@ -7,17 +7,17 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from selfreward.config_errors import explain
 from selfreward.diagnosis.gates import GateLimits
 from selfreward.engines import AutoConfig, EngineConfig
 from selfreward.engines.loading import ModelConfig
 from selfreward.errors import ConfigError
 from selfreward.judges import JudgeConfig
-from selfreward.judges.mix import MixConfig
 from selfreward.judges.sampled import SampledConfig
 from selfreward.meta_judge.settings import MetaJudgeConfig
 from selfreward.objectives import ObjectiveConfig, TrainConfig
 from selfreward.objectives.dpo import DPOConfig
-from selfreward.objectives.fitting import misfit
+from selfreward.objectives.fitting import judge_misfit, misfit
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
 from selfreward.objectives.sft import SeedSFTConfig
 from selfreward.pair_rules import PairRuleConfig
@@ -25,7 +25,7 @@ from selfreward.pair_rules.best_worst import BestWorstConfig
 from selfreward.pair_rules.settings import JudgedSettings
 from selfreward.recipe_paths import resolve_paths
 from selfreward.records import Frozen, NotInKey
-from selfreward.setting_names import explain, parse_overrides, set_by_name
+from selfreward.setting_names import parse_overrides, set_by_name
 from selfreward.stages.prompt_generation import PromptsConfig
 from selfreward.stages.responses import ResponsesConfig
 from selfreward.tracking import Tracker
@@ -111,7 +111,6 @@ class RunConfig(Frozen):
             )
         method = self.judge.method
         verdicts = method.samples if isinstance(method, SampledConfig) else 1
-        self._judge_fits()
         if isinstance(self.pairs, JudgedSettings) and self.pairs.min_readable > verdicts:
             raise ValueError(
                 f"pairs.min_readable={self.pairs.min_readable}, but judge.method gives {verdicts} a response"
@@ -132,9 +131,12 @@ class RunConfig(Frozen):
                 raise ValueError(f"{gates}.{problem}")
         refs = self.prompts.from_seeds or self.prompts.file is not None
         for where, objective in self._trainings():
-            problem = misfit(where, objective, self.pairs, self.judge, references=refs, responses=self.responses.n)
+            problem = misfit(where, objective, self.pairs, references=refs)
             if problem := problem or _uneven_batches(where, objective):
                 raise ValueError(problem)
+        sft = self.sft.enabled and bool(self.seeds.ift or self.seeds.eft)
+        if problem := judge_misfit(self.judge, self.pairs, sft=sft, responses=self.responses.n):
+            raise ValueError(problem)
         if problem := _uneven_batches("sft", self.sft) or self.pairs.problem(self.iterations):
             raise ValueError(problem)
         return self
@@ -145,32 +147,6 @@ class RunConfig(Frozen):
             yield from ((f"train.{place}", objective) for place, objective in enumerate(self.train))
         else:
             yield "train", self.train
-
-    def _judge_fits(self) -> None:
-        """Whether the judge goes with the model that is trained and with the pairs."""
-        judge, rule = self.judge, self.pairs
-        policy = judge.asks("model") and judge.model is None
-        if judge.model is not None and (judge.asks("policy") or not judge.asks("model")):
-            raise ValueError(
-                f"judge.model={judge.model.name}: judge.method.type={judge.method.type} does not ask it; leave it out"
-            )
-        if judge.asks("policy") and not (self.sft.enabled and (self.seeds.ift or self.seeds.eft)):
-            raise ValueError(
-                "judge.method.type=implicit: without SFT M1 is M0, and a policy that equals its reference has no "
-                "rewards; give seeds.ift with sft.enabled, or judge in another way"
-            )
-        if rule.asks == "initial" and (judge.method.compares or isinstance(judge.method, MixConfig)):
-            raise ValueError(
-                f"pairs.type={rule.type} holds two models' scores against each other, and judge.method.type="
-                f"{judge.method.type} gives each model's responses a scale of their own; use sampled or expected"
-            )
-        if rule.asks == "previous" and (judge.asks("policy") or not policy):
-            why = "M0 has no reference" if judge.asks("policy") else "the judge is the same in every iteration"
-            way_out = "let M_t judge by a rubric" if judge.model is None else "leave judge.model out"
-            raise ValueError(
-                f"pairs.type={rule.type} asks the model before what it thinks of the ranking, and {why}; {way_out}, or "
-                "use another rule"
-            )
 
     @property
     def objectives(self) -> tuple[ObjectiveConfig, ...]:

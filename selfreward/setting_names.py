@@ -1,6 +1,5 @@
-"""Settings by their dotted names: ``--set``, what differs between two configs, and where an error is."""
+"""Settings by their dotted names: ``--set``, and what differs between two configs."""
 
-import difflib
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,6 @@ import yaml
 from pydantic import BaseModel
 
 from selfreward.errors import ConfigError
-from selfreward.objectives import ONE, SEVERAL
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
@@ -82,32 +80,6 @@ def _sections(value: Any) -> Any:
     if isinstance(value, list) and value and all(isinstance(section, dict) for section in value):
         return {str(place): section for place, section in enumerate(value)}
     return value
-
-
-def explain(error: Any, source: str, config: type[BaseModel]) -> str:
-    """One of pydantic's errors as a sentence that names the setting; ``source`` is named too."""
-    place = [str(part) for part in error["loc"] if part not in (ONE, SEVERAL)]  # tags, no parts of a name
-    where = ".".join(place)
-    if error["type"] == "extra_forbidden":
-        known = _settings_beside(place, config)
-        if place[-1] in known:
-            kind, name = place[-2], ".".join([*place[:-2], place[-1]])
-            return f"{source}: {name}: no such setting with type: {kind}; set {'.'.join(place[:-2])}.type as well"
-        close = difflib.get_close_matches(place[-1], known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
-        return f"{source}: {where}: no such setting; {hint}"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{source}: {where + ': ' if where else ''}{message}"
-
-
-def _settings_beside(place: Sequence[str], config: type[BaseModel]) -> list[str]:
-    """Names of the settings in the section that an error's place is in."""
-    sections: list[type[BaseModel]] = [config]
-    for name in place[:-1]:
-        inner = [f.annotation for s in sections for n, f in s.model_fields.items() if n == name]
-        # A union's member is named by its tag in the place, which is no field: stay with the union's members.
-        sections = [m for annotation in inner for m in models_in(annotation)] or sections
-    return sorted({name for section in sections for name in section.model_fields})
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -159,7 +159,7 @@ def test_errors_are_a_sentence(command: Command, started: list[RunConfig], monke
     ("arguments", "expected"),
     [
         (("run", "demp"), "did you mean recipes/demo.yaml?"),
-        (("run", "demo", "--set", "train.bta=1"), "train.dpo.bta: no such setting; did you mean beta?"),
+        (("run", "demo", "--set", "train.bta=1"), "train.bta: no such setting; did you mean beta?"),
         (("run", "demo", "--set", "train.beta"), "expected NAME=VALUE"),
         (("status", "smal"), "did you mean small?"),
         (("show", "small", "pair-x"), "no such item"),

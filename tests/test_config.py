@@ -56,10 +56,10 @@ def test_every_setting_is_documented() -> None:
     ("setting", "hint"),
     [
         ("iteration=1", "iteration: no such setting; did you mean iterations?"),
-        ("train.betta=1", "train.dpo.betta: no such setting; did you mean beta?"),
+        ("train.betta=1", "train.betta: no such setting; did you mean beta?"),
         ("prompts.filters.max_word=1", "prompts.filters.max_word: no such setting; did you mean max_words?"),
         ("prompts.model.nam=1", "prompts.model.nam: no such setting; did you mean name?"),
-        ("judge.method.sample=1", "judge.method.sampled.sample: no such setting; did you mean samples?"),
+        ("judge.method.sample=1", "judge.method.sample: no such setting; did you mean samples?"),
         ("judge.method={type: sampled, sample: 1}", "no such setting; did you mean samples?"),
         (
             "judge.method={type: expected, samples: 1}",
@@ -68,6 +68,16 @@ def test_every_setting_is_documented() -> None:
         ("judge.rubrik=x", "judge.rubrik: no such setting; did you mean rubric?"),
         ("seeds.zzzzzz=x", "seeds.zzzzzz: no such setting; known here: eft, ift"),
         ("zzzzzzzz.a=x", "zzzzzzzz: no such setting; known here: "),
+        ("train.dpo=1", "train.dpo: no such setting; known here: "),
+        ("dpo.beta=1", "dpo: no such setting; this section is called train now"),
+        (
+            "judge.method={type: mix, parts: {expected: {wight: 1, method: {type: expected}}}}",
+            "judge.method.parts.expected.wight: no such setting; did you mean weight?",
+        ),
+        (
+            "judge.method={type: mix, parts: {one: {method: {type: expected, samples: 1}}}}",
+            "judge.method.parts.one.method.samples: no such setting with type: expected; set ",
+        ),
     ],
 )
 def test_a_setting_that_does_not_exist_is_refused_with_what_was_meant(tmp_path: Path, setting: str, hint: str) -> None:
@@ -77,12 +87,28 @@ def test_a_setting_that_does_not_exist_is_refused_with_what_was_meant(tmp_path: 
     assert "mine.yaml" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("train.beta=x", "train.beta: Input should be a valid number"),
+        ("train.beta=[x]", "train.beta.0: Input should be a valid number"),
+        ("judge.method={type: verifiable}", "judge.method: set function"),
+        ("judge.method={type: reward_model}", "judge.method.model: Field required"),
+        ("judge.method={type: mix, parts: {A: {method: expected}}}", "judge.method.parts.A: String should match"),
+    ],
+)
+def test_a_place_is_as_a_recipe_has_it(tmp_path: Path, setting: str, says: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(recipe(tmp_path), [setting])
+    assert f"mine.yaml: {says}" in str(error.value)
+
+
 def test_all_faults_are_listed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load_config(recipe(tmp_path), ["iterations=-1", "train.beta=0", "sft.epoch=2", "judge.method.type=guess"])
     lines = str(error.value).splitlines()
     assert len(lines) == 4
-    for place in ("iterations: ", "train.dpo.beta: ", "sft.epoch: ", "judge.method: "):
+    for place in ("iterations: ", "train.beta: ", "sft.epoch: ", "judge.method: "):
         assert any(place in line for line in lines)
 
 
@@ -199,7 +225,7 @@ def test_a_run_without_a_name_has_the_recipes(tmp_path: Path, changes: dict[str,
             "train.micro_batch_size=4 does not",
         ),
         ("model: m\nseeds: {ift: x}\nresponses: {n: 1}\n", "responses.n: "),
-        ("model: m\nseeds: {ift: x}\ntrain: {beta: .nan}\n", "train.dpo.beta.float: "),
+        ("model: m\nseeds: {ift: x}\ntrain: {beta: .nan}\n", "train.beta: "),
         ("model: {name: m, reasoning_tags: ['', '']}\nseeds: {ift: x}\n", "model.reasoning_tags.0: "),
     ],
 )
@@ -256,9 +282,9 @@ def test_set_names_one_objective_of_several(tmp_path: Path) -> None:
     ("train", "message"),
     [
         ([], "train: .*at least 1"),
-        ([{"type": "dpo"}, {"type": "dpo", "betta": 1}], r"train\.1\.dpo\.betta: no such setting; did you mean beta"),
+        ([{"type": "dpo"}, {"type": "dpo", "betta": 1}], r"train\.1\.betta: no such setting; did you mean beta"),
         (["dpo", {"type": "orpo", "loss_type": "ipo"}], r"train\.1\.loss_type: no such setting with type: orpo"),
-        (["dpo", {"beta": -1}], r"train\.1\.dpo\.beta: .*above 0"),
+        (["dpo", {"beta": -1}], r"train\.1\.beta: .*above 0"),
         (["dpo", "kto"], r"train\.1\.type=kto does not learn from what pairs\.type=best_worst makes"),
         ([{"batch_size": 10, "micro_batch_size": 4}], r"train\.0\.micro_batch_size=4 does not divide"),
         (["dpo", "ppo"], r"train\.1: .*ppo"),
@@ -336,7 +362,7 @@ CHECKED = {"type": "verifiable", "function": "checks.py:f"}
         ({"judge": {"method": "implicit"}, "pairs": {"type": "consistent"}}, "M0 has no reference"),
         ({"judge": {"method": CHECKED}, "pairs": {"type": "consistent"}}, "the same in every iteration"),
         ({"judge": {"method": CHECKED}, "pairs": {"min_readable": 2}}, "judge.method gives 1 a response"),
-        ({"judge": {"method": {"type": "mix", "parts": {}}}}, "judge.method.mix.parts"),
+        ({"judge": {"method": {"type": "mix", "parts": {}}}}, "judge.method.parts"),
     ],
 )
 def test_judges_that_cannot_work_here_are_refused(tmp_path: Path, changes: Any, reason: str) -> None:

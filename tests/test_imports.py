@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("judges", "meta_judge", "pair_rules", "objectives", "seeding", "evaluation", "diagnosis"),
     ("stages", "training", "tracking"),
-    ("config", "setting_names", "recipe_paths", "storage", "progress"),
+    ("config", "setting_names", "config_errors", "recipe_paths", "storage", "progress"),
     (
         "session",
         "eft",

@@ -1,8 +1,10 @@
 """What training, pair rule, prompts and judge rule out between them."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from selfreward.judges import JudgeConfig
+from selfreward.judges.mix import MixConfig
 from selfreward.objectives import ObjectiveConfig
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.settings import JudgedSettings, LabelSettings, PairSettings
@@ -14,13 +16,10 @@ _RULE_FOR = {
 }
 
 
-def misfit(
-    where: str, train: ObjectiveConfig, rule: PairRuleConfig, judge: JudgeConfig, *, references: bool, responses: int
-) -> str | None:
-    """Why these do not go together; None where they do.
+def misfit(where: str, train: ObjectiveConfig, rule: PairRuleConfig, *, references: bool) -> str | None:
+    """Why an objective and a rule do not go together; None where they do.
 
-    ``where``: what the objective's section is called;
-    ``references``: whether prompts can come with an answer; ``responses``: how many are written to each.
+    ``where``: what the objective's section is called; ``references``: whether prompts can come with an answer.
     """
     if rule.makes != train.learns_from:
         return (
@@ -32,7 +31,39 @@ def misfit(
             "pairs.type=spin holds answers that are given against the model's own: set prompts.from_seeds, or a "
             "prompts.file with rows of prompt and reference"
         )
-    return next(_beside_judge(rule, judge, responses), None)
+    return None
+
+
+def judge_misfit(judge: JudgeConfig, rule: PairRuleConfig, *, sft: bool, responses: int) -> str | None:
+    """Why a judge and a rule do not go together; None where they do.
+
+    ``sft``: whether M1 is trained on seeds; ``responses``: how many are written to each prompt.
+    """
+    return next(chain(_of_judge(judge, rule, sft), _beside_judge(rule, judge, responses)), None)
+
+
+def _of_judge(judge: JudgeConfig, rule: PairRuleConfig, sft: bool) -> Iterator[str]:
+    method, fixed = judge.method, judge.model
+    implicit = judge.asks("policy")
+    if fixed is not None and (implicit or not judge.asks("model")):
+        yield f"judge.model={fixed.name}: judge.method.type={method.type} does not ask it; leave it out"
+    if implicit and not sft:
+        yield (
+            "judge.method.type=implicit: without SFT M1 is M0, and a policy that equals its reference has no "
+            "rewards; give seeds.ift with sft.enabled, or judge in another way"
+        )
+    if rule.asks == "initial" and (method.compares or isinstance(method, MixConfig)):
+        yield (
+            f"pairs.type={rule.type} holds two models' scores against each other, and judge.method.type="
+            f"{method.type} gives each model's responses a scale of their own; use sampled or expected"
+        )
+    if rule.asks == "previous" and (implicit or fixed is not None or not judge.asks("model")):
+        why = "M0 has no reference" if implicit else "the judge is the same in every iteration"
+        way_out = "let M_t judge by a rubric" if fixed is None else "leave judge.model out"
+        yield (
+            f"pairs.type={rule.type} asks the model before what it thinks of the ranking, and {why}; {way_out}, or "
+            "use another rule"
+        )
 
 
 def _beside_judge(rule: PairRuleConfig, judge: JudgeConfig, responses: int) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfreward.config import RunConfig, make_config
+from selfreward.config_errors import RENAMED
 from selfreward.errors import StoreError
 from selfreward.storage.durable import TEMPORARY, read_sealed, storing, sweep, write_sealed, write_text
 from selfreward.storage.events import EventLog, now
@@ -81,7 +82,11 @@ class RunStore:
             write_text(path, text)
 
     def config(self) -> RunConfig:
-        """The config that the run was last started with."""
+        """The config that the run was last started with.
+
+        Raises:
+            StoreError: it cannot be read, or is of an earlier version.
+        """
         import yaml
 
         path = self.path / CONFIG
@@ -89,6 +94,14 @@ class RunStore:
             data = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise StoreError(f"{path}: cannot be read: {error}") from error
+        if not isinstance(data, dict):
+            raise StoreError(f"{path}: expected settings, found {type(data).__name__}; bring the file back from a copy")
+        if old := RENAMED.keys() & data.keys():
+            raise StoreError(
+                f"{path}: the run was made by an earlier version of selfreward, which had `{min(old)}` for "
+                f"`{RENAMED[min(old)]}`; go on with that version (iter-000/manifest.json names it), or start anew with "
+                "`selfreward run RECIPE --name NEW`"
+            )
         return make_config(data, {}, str(path))
 
     def iterations(self) -> list[int]:

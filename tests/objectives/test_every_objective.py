@@ -11,7 +11,7 @@ from selfreward.engines.chat import Chat
 from selfreward.errors import ConfigError, TrainingError
 from selfreward.judges import JudgeConfig
 from selfreward.objectives import ObjectiveConfig, installed, sft
-from selfreward.objectives.fitting import misfit
+from selfreward.objectives.fitting import judge_misfit, misfit
 from selfreward.objectives.installed import check_installed
 from selfreward.objectives.kto import KTOConfig
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
@@ -173,14 +173,9 @@ def test_what_trl_has_not_is_refused_with_the_version_that_has_it(
     ],
 )
 def test_what_goes_together(train: Any, rule: Any, judge: Any, references: bool, says: str | None) -> None:
-    found = misfit(
-        "train",
-        READER.validate_python(train),
-        RULES.validate_python(rule),
-        JudgeConfig.model_validate(judge),
-        references=references,
-        responses=2,
-    )
+    chosen = RULES.validate_python(rule)
+    found = misfit("train", READER.validate_python(train), chosen, references=references)
+    found = found or judge_misfit(JudgeConfig.model_validate(judge), chosen, sft=True, responses=2)
     assert (found is None) if says is None else (found is not None and says in found)
 
 
@@ -196,9 +191,8 @@ def test_what_goes_together(train: Any, rule: Any, judge: Any, references: bool,
 )
 def test_one_response_is_enough_where_nothing_is_compared(rule: Any, method: str, says: str | None) -> None:
     chosen = RULES.validate_python(rule)
-    train = READER.validate_python("sft" if chosen.makes == "positives" else "dpo")
     judge = JudgeConfig.model_validate({"method": {"type": method}})
-    found = misfit("train", train, chosen, judge, references=True, responses=1)
+    found = judge_misfit(judge, chosen, sft=True, responses=1)
     assert (found is None) if says is None else (found is not None and says in found)
 
 

@@ -218,3 +218,14 @@ def test_a_finished_iteration_takes_no_further_stage(run: RunStore, iteration: I
 def test_a_copy_of_an_iteration_is_no_iteration(run: RunStore, iteration: IterationStore) -> None:
     shutil.copytree(iteration.path, run.path / "iter-000.bak")
     assert run.iterations() == [0]
+
+
+def test_a_config_of_an_earlier_version_is_said_in_one_line(run: RunStore) -> None:
+    path = run.path / "config.resolved.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("\ntrain:", "\ndpo:"), encoding="utf-8")
+    with pytest.raises(StoreError, match=r"earlier version of selfreward, .* start anew with .* --name NEW") as error:
+        run.config()
+    assert "\n" not in str(error.value)
+    path.write_text("- a\n", encoding="utf-8")
+    with pytest.raises(StoreError, match="expected settings, found list"):
+        run.config()
