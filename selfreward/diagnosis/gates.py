@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from selfreward.diagnosis.families import FAMILIES
-from selfreward.diagnosis.family import Check, Figures
+from selfreward.diagnosis.family import Figures
 from selfreward.records import Frozen, NotInKey
 
 After = Literal["responses", "judgments", "pairs"]
@@ -17,14 +17,15 @@ After = Literal["responses", "judgments", "pairs"]
 Name = Literal[
     "length_growth", "judge_accuracy_low", "unreadable_share", "tie_share", "top_score_share", "pairs_per_prompt"
 ]
-_AFTER: dict[Name, After] = {
-    "length_growth": "responses",
-    "judge_accuracy_low": "judgments",
-    "unreadable_share": "judgments",
-    "tie_share": "judgments",
-    "top_score_share": "judgments",
-    "pairs_per_prompt": "pairs",
+_GATES: dict[Name, tuple[After, str]] = {
+    "length_growth": ("responses", "the responses' mean length over that of the iteration before"),
+    "judge_accuracy_low": ("judgments", "the lower end of the 95% interval of the judge's accuracy on held-out pairs"),
+    "unreadable_share": ("judgments", "the share of verdicts that cannot be read"),
+    "tie_share": ("judgments", "the share of ties between two responses to a prompt"),
+    "top_score_share": ("judgments", "the share of verdicts with the highest score"),
+    "pairs_per_prompt": ("pairs", "the number of pairs for each prompt"),
 }
+"""When each is looked at, and what it is called in a sentence."""
 
 _OF_VERDICTS: tuple[Name, ...] = ("unreadable_share", "tie_share", "top_score_share")
 """Looked at in the verdicts on an iteration's own responses."""
@@ -67,7 +68,7 @@ class GateLimits(Frozen):
 
     def wants(self, after: After) -> bool:
         """Whether anything is to be looked at then."""
-        return any(_AFTER[name] == after for name in self.set())
+        return any(_GATES[name][0] == after for name in self.set())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +78,25 @@ class Tripped:
     name: Name
     value: float
     limit: float
-    check: Check
+    advice: str
+    """Settings to try."""
+
+    @property
+    def words(self) -> str:
+        """What happened, as a clause. What `diagnose` says of its own limits need not be so at the recipe's."""
+        return f"{_GATES[self.name][1]} is {self.value:g}, and the recipe's limit is {self.limit:g}"
 
 
 def tripped(limits: GateLimits, after: After, now: Figures, before: Figures) -> Iterator[Tripped]:
     """Gates of one part of an iteration that trip. A figure that cannot be had, for want of data, trips none."""
     for name in limits.set():
-        if _AFTER[name] != after:
+        if _GATES[name][0] != after:
             continue
         check, limit = _CHECKS[name], getattr(limits, name)
         value = check.value(now, before)
         assert check.limit is not None
         if isinstance(value, float | int) and _reaches(value, limit, check.limit.kind):
-            yield Tripped(name, value, limit, check)
+            yield Tripped(name, value, limit, check.advice)
 
 
 def _reaches(value: float, limit: float, wanted: str) -> bool:

@@ -25,7 +25,7 @@ def check_gates(s: Session, it: IterationStore, after: After) -> None:
     before = _before(s, it)
     for gate in tripped(warn_if, after, now, before):
         _record(s, it, gate, "warn")
-        s.reporter.say(f"{it.label} warn_if.{gate.name}: {_reached(gate)}. {gate.check.means}")
+        s.reporter.say(f"{it.label} warn_if.{gate.name}: {gate.words}; try {gate.advice}")
     stopped = list(tripped(stop_if, after, now, before))
     for gate in stopped:
         _record(s, it, gate, "stop")
@@ -43,14 +43,10 @@ def _record(s: Session, it: IterationStore, gate: Tripped, action: str) -> None:
     s.events.write("gate_tripped", **place, value=gate.value, limit=gate.limit, action=action)
 
 
-def _reached(gate: Tripped) -> str:
-    return f"{gate.check.title} is {gate.value:g}, and the recipe's limit is {gate.limit:g}"
-
-
 def _message(s: Session, it: IterationStore, gate: Tripped) -> str:
     t = it.manifest.iteration
     return (
-        f"{it.path}: stopped by stop_if.{gate.name}: {_reached(gate)}. {gate.check.means} Everything is kept.\n"
+        f"{it.path}: stopped by stop_if.{gate.name}: {gate.words}. Everything is kept.\n"
         f"  To go on as it is: the same command with --set stop_if.{gate.name}=null (or another limit). To do it "
-        f"another way: selfreward fork {s.store.path.name} --at {t - 1} --name NEW --set …, with {gate.check.advice}"
+        f"another way: selfreward fork {s.store.path.name} --at {t - 1} --name NEW --set …, with {gate.advice}"
     )

@@ -35,12 +35,29 @@ def test_a_gate_trips_where_its_figure_reaches_the_limit(
     limits = GateLimits.model_validate({name: reached})
     (gate,) = tripped(limits, after, NOW, BEFORE)
     assert (gate.name, gate.limit) == (name, reached)
-    assert gate.check.advice
-    assert gate.check.means
+    assert gate.advice
     assert limits.wants(after)
     assert not list(tripped(GateLimits.model_validate({name: not_reached}), after, NOW, BEFORE))
     others: set[After] = {"responses", "judgments", "pairs"} - {after}
     assert not any(list(tripped(limits, other, NOW, BEFORE)) or limits.wants(other) for other in others)
+
+
+def test_every_gate_says_what_happened_in_a_sentence() -> None:
+    limits = {
+        "length_growth": "the responses' mean length over that of the iteration before is 1.5",
+        "judge_accuracy_low": "the lower end of the 95% interval of the judge's accuracy on held-out pairs is 0.52",
+        "unreadable_share": "the share of verdicts that cannot be read is 0.3",
+        "tie_share": "the share of ties between two responses to a prompt is 0.4",
+        "top_score_share": "the share of verdicts with the highest score is 0.7",
+        "pairs_per_prompt": "the number of pairs for each prompt is 0.5",
+    }
+    assert set(limits) == set(GateLimits.model_fields)
+    afters: tuple[After, ...] = ("responses", "judgments", "pairs")
+    for name, says in limits.items():
+        limit = 1.2 if name == "length_growth" else 0.6 if name in ("judge_accuracy_low", "pairs_per_prompt") else 0.25
+        gates = GateLimits.model_validate({name: limit})
+        (gate,) = (gate for after in afters for gate in tripped(gates, after, NOW, BEFORE))
+        assert gate.words == f"{says}, and the recipe's limit is {limit:g}"
 
 
 def test_nothing_is_looked_at_unless_set_and_no_figure_trips_nothing() -> None:
