@@ -63,6 +63,21 @@ def unfinished_run(finished_run: RunStore) -> RunStore:
     return finished_run
 
 
+@pytest.fixture(
+    params=[
+        {"pairs.type": "spin", "prompts.from_seeds": True, "responses.n": 1},
+        {"pairs.type": "threshold", "train.type": "kto", "stop_if.top_score_share": 0.5},
+        {"meta_judge": {}, "pairs.min_readable": 3},
+    ],
+    ids=["spin", "kto", "meta_judge"],
+)
+def otherwise_trained_run(request: pytest.FixtureRequest, finished_run: RunStore) -> RunStore:
+    """The run with a recipe that trains its models by something else."""
+    plain = finished_run.config().model_dump(mode="json")
+    finished_run.save_config(make_config(plain, request.param, "test"))
+    return finished_run
+
+
 def build_run(path: Path) -> Path:
     """Make the run."""
     run = RunStore.create(path)

@@ -255,19 +255,7 @@ def test_what_cannot_be_compared_is_said(
     assert models.asked == 0
 
 
-@pytest.mark.parametrize(
-    "training",
-    [
-        {"pairs.type": "spin", "prompts.from_seeds": True, "responses.n": 1},
-        {"pairs.type": "threshold", "train.type": "kto", "stop_if.top_score_share": 0.5},
-        {"meta_judge": {}, "pairs.min_readable": 3},
-    ],
-    ids=["spin", "kto", "meta_judge"],
-)
-def test_what_a_run_is_trained_by_is_no_matter(
-    command: Command, models: Models, finished_run: RunStore, training: dict[str, Any]
-) -> None:
-    plain = finished_run.config().model_dump(mode="json")
-    finished_run.save_config(make_config(plain, training, "test"))
+@pytest.mark.usefixtures("otherwise_trained_run")
+def test_what_a_run_is_trained_by_is_no_matter(command: Command, models: Models) -> None:
     code, _, err = command(*M1_TO_M2)
     assert code == 0, err

@@ -203,20 +203,8 @@ def test_a_runs_fixed_judge_is_measured_once(command: Command, judging: Judging,
     assert (code, f"is judged by {BUILTIN} in every iteration" in err) == (1, True)
 
 
-@pytest.mark.parametrize(
-    "training",
-    [
-        {"pairs.type": "spin", "prompts.from_seeds": True, "responses.n": 1},
-        {"pairs.type": "threshold", "train.type": "kto", "stop_if.top_score_share": 0.5},
-        {"meta_judge": {}, "pairs.min_readable": 3},
-    ],
-    ids=["spin", "kto", "meta_judge"],
-)
-def test_what_a_run_is_trained_by_is_no_matter(
-    command: Command, judging: Judging, finished_run: RunStore, training: dict[str, Any]
-) -> None:
-    plain = finished_run.config().model_dump(mode="json")
-    finished_run.save_config(make_config(plain, training, "test"))
+@pytest.mark.usefixtures("otherwise_trained_run")
+def test_what_a_run_is_trained_by_is_no_matter(command: Command, judging: Judging) -> None:
     asked = ("--method", "expected", "--data", "held.jsonl", "--limit", "2")
     code, _, err = command("eval", "judge", "small", "-i", "0", *asked)
     assert code == 0, err
