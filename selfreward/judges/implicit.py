@@ -12,8 +12,9 @@ from pydantic import Field
 
 from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Ask, Asking, Capability, Likelihood, Request
+from selfreward.judges.plain_score import plain_score
 from selfreward.judges.protocol import Candidate, Cost, Judge, JudgedBy, Listener
-from selfreward.records import Frozen, Judgment, Message, NotInKey, content_id
+from selfreward.records import Frozen, Judgment, Message, NotInKey
 
 
 class ImplicitConfig(Frozen):
@@ -58,24 +59,16 @@ class ImplicitJudge:
         ]
         policy = yield Ask(turns, Likelihood(listener.adapter))
         reference = yield Ask(turns, Likelihood(listener.reference))
-        found = []
-        for candidate, own, others in zip(candidates, policy, reference, strict=True):
-            reward = self._reward(own.logprobs, others.logprobs)
-            found.append(
-                Judgment(
-                    id=content_id("j", candidate.response_id, "implicit", 0),
-                    prompt_id=candidate.prompt_id,
-                    response_ids=candidate.response_ids,
-                    method="implicit",
-                    rubric="",
-                    sample=0,
-                    score=reward,
-                    raw="",
-                    prompt_tokens=own.prompt_tokens + others.prompt_tokens,
-                    model=model,
-                )
+        return [
+            plain_score(
+                candidate,
+                self._reward(own.logprobs, others.logprobs),
+                method="implicit",
+                model=model,
+                prompt_tokens=own.prompt_tokens + others.prompt_tokens,
             )
-        return found
+            for candidate, own, others in zip(candidates, policy, reference, strict=True)
+        ]
 
     def check(self, chat: Chat | None) -> None:
         """Any vocabulary will do."""

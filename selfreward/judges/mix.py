@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from selfreward.judges.methods import SingleMethod
+from selfreward.judges.plain_score import plain_score
 from selfreward.judges.protocol import Candidate
-from selfreward.records import AspectScore, Frozen, Judgment, content_id
+from selfreward.records import AspectScore, Frozen, Judgment
 
 _NOTHING = 1e-9
 """A deviation below this is the noise of floating point."""
@@ -65,18 +66,13 @@ def mixed(
         read = {name: score for name, score in own.items() if score is not None}
         whole = len(read) == len(weights)
         found.append(
-            Judgment(
-                id=content_id("j", candidate.response_id, "mix", 0),
-                prompt_id=candidate.prompt_id,
-                response_ids=candidate.response_ids,
+            plain_score(  # the parts' own judgments say how many tokens were read
+                candidate,
+                math.fsum(weights[name] * score for name, score in read.items()) / total if whole else None,
                 method="mix",
-                rubric="",
-                sample=0,
-                score=math.fsum(weights[name] * score for name, score in read.items()) / total if whole else None,
-                aspects=tuple(AspectScore(name=name, score=score) for name, score in read.items()) or None,
-                raw="" if whole else f"no score by {', '.join(name for name in weights if name not in read)}",
-                prompt_tokens=0,  # the parts' own judgments have them
                 model=model,
+                raw="" if whole else f"no score by {', '.join(name for name in weights if name not in read)}",
+                aspects=tuple(AspectScore(name=name, score=score) for name, score in read.items()) or None,
             )
         )
     return found

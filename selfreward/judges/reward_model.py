@@ -10,8 +10,9 @@ from selfreward.engines.loading import DType, ModelConfig
 from selfreward.engines.protocol import Ask, Asking, Capability, Request, Reward
 from selfreward.engines.reward import RewardEngineConfig
 from selfreward.judges.asking import shorten
+from selfreward.judges.plain_score import plain_score
 from selfreward.judges.protocol import Candidate, Cost, Judge, JudgedBy, Listener
-from selfreward.records import Frozen, Judgment, Message, NotInKey, content_id
+from selfreward.records import Frozen, Judgment, Message, NotInKey
 
 
 class RewardModelConfig(Frozen):
@@ -74,18 +75,13 @@ class RewardModelJudge:
                 shortened.add(i)
         answers = yield Ask([Request(chat) for chat in chats], Reward())
         return [
-            Judgment(
-                id=content_id("j", candidate.response_id, "reward_model", 0),
-                prompt_id=candidate.prompt_id,
-                response_ids=candidate.response_ids,
+            plain_score(
+                candidate,
+                answer.reward,
                 method="reward_model",
-                rubric="",
-                sample=0,
-                score=answer.reward,
-                raw="",
-                shortened=i in shortened,
-                prompt_tokens=answer.prompt_tokens,
                 model=model,
+                prompt_tokens=answer.prompt_tokens,
+                shortened=i in shortened,
             )
             for i, (candidate, answer) in enumerate(zip(candidates, answers, strict=True))
         ]

@@ -9,8 +9,9 @@ from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Asking, Capability
 from selfreward.judges import ifeval
 from selfreward.judges.checking import Checker, fingerprint
+from selfreward.judges.plain_score import plain_score
 from selfreward.judges.protocol import Candidate, Cost, Judge, JudgedBy, Listener
-from selfreward.records import Frozen, Judgment, NotInKey, content_id
+from selfreward.records import Frozen, Judgment, NotInKey
 
 
 class VerifiableConfig(Frozen):
@@ -75,18 +76,7 @@ class VerifiableJudge:
             verdicts = [checker.verdict(c.prompt, c.response, c.reference) for c in candidates]
         yield from ()  # what an engine runs is a generator, if only one that asks nothing
         return [
-            Judgment(
-                id=content_id("j", candidate.response_id, "verifiable", 0),
-                prompt_id=candidate.prompt_id,
-                response_ids=candidate.response_ids,
-                method="verifiable",
-                rubric="",
-                sample=0,
-                score=verdict.score,
-                raw=verdict.said,
-                prompt_tokens=0,
-                model=model,
-            )
+            plain_score(candidate, verdict.score, method="verifiable", model=model, raw=verdict.said)
             for candidate, verdict in zip(candidates, verdicts, strict=True)
         ]
 
