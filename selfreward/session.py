@@ -122,6 +122,12 @@ class Session:
         engine.use(policy.adapter)
         return engine
 
+    def likelihood_engine(self, policy: Policy, config: AnyEngine) -> Engine:
+        """The engine that computes this policy's own probabilities; it may answer through another one."""
+        engine = self._engine(self.model, config, "engine" if config == self.engine_config else "judge.method")
+        engine.use(policy.adapter)
+        return engine
+
     def fixed_engine(self, model: FixedModel, setting: str) -> Engine:
         """The engine of a model that is not trained; ``setting`` is where the recipe names it."""
         plain = ModelConfig(**{name: getattr(model, name) for name in ModelConfig.model_fields})

@@ -7,17 +7,21 @@ from unittest.mock import MagicMock
 import pytest
 
 from selfreward.config import make_config
+from selfreward.engines import ResolvedEngine
+from selfreward.engines.transformers import TransformersConfig
+from selfreward.engines.vllm import VllmConfig
 from selfreward.errors import ConfigError
+from selfreward.judges.implicit import ImplicitConfig
 from selfreward.session import Policy
 from selfreward.steps.judge import RunJudge, judge_of, policy_of
 
 
-def session(method: dict[str, Any], *, sft: bool = True) -> Any:
+def session(method: dict[str, Any], *, sft: bool = True, engine: ResolvedEngine | None = None) -> Any:
     """Of a run whose models up to M3 were trained, M1 by SFT if at all."""
     data = {"model": "some/model", "seeds": {"ift": "ift.jsonl"}, "judge": {"method": method}}
     made = MagicMock()
     made.config = make_config(data, {}, "test")
-    made.engine_config = MagicMock(spec=[])
+    made.engine_config = engine or TransformersConfig()
     made.root.fingerprint, made.chat.fingerprint = "root model", "template"
 
     def iteration(k: int) -> Any:
@@ -30,9 +34,7 @@ def session(method: dict[str, Any], *, sft: bool = True) -> Any:
 
 
 def judged_by(s: Any, t: int) -> RunJudge:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("selfreward.steps.judge.engine_settings", lambda s: {"engine": {}})
-        return judge_of(s, policy_of(s, t), s.config.judge)
+    return judge_of(s, policy_of(s, t), s.config.judge)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,24 @@ def test_rewards_are_taken_against_the_reference_that_is_named(
     assert (found.inputs["model"], found.inputs["judge.method.reference"]) == (f"digest of M{t}", digest)
     listener = found.listener()
     assert (listener.adapter, listener.reference) == found.weights
+
+
+def test_rewards_of_a_policy_that_answers_through_vllm_are_computed_by_transformers() -> None:
+    vllm = VllmConfig(dtype="bfloat16", max_model_len=512)
+    s = session({"type": "implicit"}, engine=vllm)
+    found = judged_by(s, 1)
+    found.engine()
+    s.likelihood_engine.assert_called_with(policy_of(s, 1), TransformersConfig(dtype="bfloat16", max_model_len=512))
+    assert found.settings["engine"] == {"type": "transformers", "dtype": "bfloat16", "max_model_len": 512}
+
+
+def test_how_many_are_computed_at_once() -> None:
+    shared = TransformersConfig(judge_batch_size=9)
+    assert ImplicitConfig().engine(shared) is shared
+    for policy in (shared, VllmConfig()):
+        s = session({"type": "implicit", "judge_batch_size": 3}, engine=policy)
+        judged_by(s, 1).engine()
+        assert s.likelihood_engine.call_args.args[1] == TransformersConfig(judge_batch_size=3)
 
 
 def test_a_policy_that_equals_its_reference_is_refused() -> None:

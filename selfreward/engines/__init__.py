@@ -29,7 +29,7 @@ class AutoConfig(Frozen):
 
     def capabilities(self) -> frozenset[Capability]:
         """What both can do."""
-        return frozenset({"adapters", "prefill", "next_token", "likelihood"})
+        return frozenset({"adapters", "prefill", "next_token"})
 
 
 def _auto_where_not_said(value: Any) -> Any:

@@ -4,11 +4,12 @@ from selfreward.engines import AnyEngine
 from selfreward.engines.chat import Chat
 from selfreward.errors import EngineError
 from selfreward.judges import JudgeConfig, build_judge
+from selfreward.judges.implicit import ImplicitConfig
 from selfreward.judges.protocol import Judge, Reader
 
 
 def check_fits(config: JudgeConfig, tags: tuple[str, str], engine: AnyEngine, setting: str, chat: Chat | None) -> None:
-    """Needs no weights. Of a mix each part is asked about apart.
+    """Needs no weights. Of a mix each part is asked about apart, of implicit rewards the engine that computes them.
 
     ``setting`` is where the engine is set; ``chat`` is None where only an endpoint knows it.
 
@@ -16,6 +17,8 @@ def check_fits(config: JudgeConfig, tags: tuple[str, str], engine: AnyEngine, se
         EngineError: the engine lacks something, or the rubric's scores are no tokens of its model.
     """
     asks = ("judge.method.type", config.method.type)
+    if isinstance(config.method, ImplicitConfig):
+        engine = config.method.engine(engine)
     check_can(build_judge(config, tags), asks, engine, setting, chat)
 
 

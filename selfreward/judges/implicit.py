@@ -10,8 +10,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from selfreward.engines import AnyEngine
 from selfreward.engines.chat import Chat
 from selfreward.engines.protocol import Ask, Asking, Capability, Likelihood, Request
+from selfreward.engines.transformers import TransformersConfig
+from selfreward.engines.vllm import VllmConfig
 from selfreward.judges.plain_score import plain_score
 from selfreward.judges.protocol import Candidate, Cost, Judge, JudgedBy, Listener
 from selfreward.records import Frozen, Judgment, Message, NotInKey
@@ -24,13 +27,26 @@ class ImplicitConfig(Frozen):
     reference: Annotated[Literal["previous", "initial"], NotInKey] = "previous"
     """Against whom: ``previous`` is M_{t-1}, which M_t was trained against; ``initial`` is M0."""
     beta: float = Field(default=0.1, gt=0)
-    """Factor of the log-ratio, as in ``dpo.beta``."""
+    """Factor of the log-ratio, as in ``train.beta``."""
     length_penalty: float = Field(default=0.0, ge=0)
     """Taken off for each token of the response (alpha in DICE); log-ratios grow with length."""
+    judge_batch_size: Annotated[int | None, NotInKey] = Field(default=None, ge=1)
+    """Sequences in one forward pass; as in ``engine`` where not set, and 8 beside vLLM."""
 
     compares: ClassVar[bool] = False
     judged_by: ClassVar[JudgedBy] = "policy"
     usual_rubric: ClassVar[str | None] = None
+
+    def engine(self, policy: AnyEngine) -> AnyEngine:
+        """What computes the rewards of a policy that answers through this engine: the same where it can.
+
+        vLLM 0.32 dies when it is asked for the log-probabilities of a prompt under an adapter.
+        """
+        if isinstance(policy, VllmConfig):
+            policy = TransformersConfig(dtype=policy.dtype, max_model_len=policy.max_model_len)
+        if isinstance(policy, TransformersConfig) and self.judge_batch_size is not None:
+            return policy.model_copy(update={"judge_batch_size": self.judge_batch_size})
+        return policy
 
     def cost(self, sizes: Sequence[int]) -> Cost:
         """Of judging so many responses to each prompt."""

@@ -111,12 +111,12 @@ def _model(s: Session, policy: Policy, config: JudgeConfig) -> RunJudge:
 def _policy_against_reference(s: Session, policy: Policy, config: JudgeConfig, method: ImplicitConfig) -> RunJudge:
     reference = policy_of(s, reference_number(int(policy.label[1:]), method.reference))
     refuse_equal(policy.label, policy.digest, reference.label, reference.digest)
-    tags = s.config.model.reasoning_tags
+    tags, engine = s.config.model.reasoning_tags, method.engine(s.engine_config)
     return RunJudge(
         f"{policy.label} against {reference.label}",
         tags,
-        lambda: s.engine(policy),
-        {**_settings(s, config, tags), **engine_settings(s)},
+        lambda: s.likelihood_engine(policy, engine),
+        {**_settings(s, config, tags), "engine": key_settings(engine)},
         {"model": policy.digest, "judge.method.reference": reference.digest, **model_inputs(s)},
         (policy.adapter, reference.adapter),
     )

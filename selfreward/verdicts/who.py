@@ -68,7 +68,10 @@ class Who:
             case VerifiableConfig() as method:
                 return replace(who, label=method.label)
             case ImplicitConfig() as method:
-                return replace(who, label=f"{self.label} against {self._reference(method).label}")
+                own = method.engine(self.engine)
+                setting = self.setting if own == self.engine else _REWARDS
+                label = f"{self.label} against {self._reference(method).label}"
+                return replace(who, engine=own, label=label, setting=setting)
         return who
 
     def listener(self, engine: Engine) -> Listener:

@@ -195,6 +195,22 @@ def test_a_run_of_two_iterations(make_recipe: Callable[..., Path], tmp_path: Pat
     assert finished.count("adapter") == 3
 
 
+def test_a_run_that_implicit_rewards_judge(make_recipe: Callable[..., Path], tmp_path: Path) -> None:
+    """vLLM writes and reads verdicts; transformers, when vLLM is gone, looks at the policy's own probabilities."""
+    parts = {"score": {"method": {"type": "expected", "min_mass": 0.0}}, "ratio": {"method": "implicit"}}
+    engine = {"type": "vllm", "max_num_seqs": 8, "max_model_len": 1024}
+    method = {"type": "mix", "parts": parts}
+    store = run(load_config(make_recipe(tmp_path, engine=engine, iterations=1, judge={"method": method})))
+    assert verify(store.path) == []
+    it = store.iteration(1)
+    used = {name: it.manifest.stages[f"judgments_{name}"].settings["engine"]["type"] for name in parts}
+    assert used == {"score": "vllm", "ratio": "transformers"}
+    ratios = list(it.stored("judgments_ratio", Judgment).records())
+    assert len(ratios) == 18
+    assert len({j.score for j in ratios if j.score is not None}) > 1
+    assert list(it.stored("pairs", PreferencePair).records())
+
+
 def test_a_run_that_another_model_judges(make_recipe: Callable[..., Path], builtin_model: Path, tmp_path: Path) -> None:
     """Each through a vLLM of its own; the memory is one's at a time."""
     engine = {"type": "vllm", "max_num_seqs": 8, "max_model_len": 1024}
