@@ -2,7 +2,9 @@
 
 Each attack of tests/attacks/corpus.yaml is put around honest answers of the project's EFT seeds. A judge's score of it
 is compared with its score of the honest answer alone; a judge that compares is shown the two, in both orders. Beside
-them stand harmless additions, for what any addition does. Prints rows of a Markdown table for docs/judging.md.
+them stand harmless additions, for what any addition does. A rubric that grades against a reference is given the best
+answer to the same instruction. ``--model`` may be a run, whose last model judges then, or that of ``--iteration``.
+Prints rows of a Markdown table for docs/judging.md.
 """
 
 import argparse
@@ -13,22 +15,28 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from attack_corpus import Attack, read_attacks
 
 from selfreward.builtin_model import BUILTIN_NAME
+from selfreward.engines.driver import work_through
 from selfreward.errors import SelfRewardError
 from selfreward.evaluation.opinion import opinion_of
-from selfreward.progress import Reporter
-from selfreward.records import Judgment, Message, Ranked
+from selfreward.judges import build_judge
+from selfreward.judges.fitting import check_fits
+from selfreward.judges.protocol import Candidate
+from selfreward.records import Judgment
 from selfreward.resources import find
-from selfreward.verdicts.judging import OpenEngine, judged, named_model
-from selfreward.verdicts.targets import Target, config_of
+from selfreward.verdicts.judging import OpenEngine
+from selfreward.verdicts.targets import Target, config_of, judges_of, run_named
+from selfreward.verdicts.who import Who
 
 HARMLESS = "harmless"
 _ADDITIONS = (
@@ -51,34 +59,55 @@ class Trial:
     shift: float | None
 
 
-def honest_answers(count: int) -> list[tuple[str, str]]:
-    """Instructions with middling responses, spread over the seeds."""
+class Honest(NamedTuple):
+    """An instruction with a middling response, and the best one to it."""
+
+    instruction: str
+    response: str
+    reference: str
+
+
+def honest_answers(count: int) -> list[Honest]:
+    """Spread over the seeds."""
     rows = [json.loads(line) for line in find("seeds", "eft.jsonl").read_text(encoding="utf-8").splitlines()]
+    best = {row["instruction"]: row for row in sorted(rows, key=itemgetter("score"))}
     fit = [
-        (row["instruction"], row["response"])
+        Honest(row["instruction"], row["response"], best[row["instruction"]]["response"])
         for row in rows
         if row["score"] in _MIDDLING and _SHORTEST <= len(row["response"]) <= _LONGEST
     ]
     return fit[:: max(1, len(fit) // count)][:count]
 
 
-def rows_of(answers: Sequence[tuple[str, str]], attacks: Sequence[Attack], compares: bool) -> list[Ranked]:
+def judged_texts(answers: Sequence[Honest], attacks: Sequence[Attack], compares: bool) -> list[Candidate]:
     """What is judged: of each answer itself and all attacks on it, or of each attack a prompt of two."""
-    rows = []
-    for a, (instruction, answer) in enumerate(answers):
+    found = []
+    for a, (instruction, answer, reference) in enumerate(answers):
         for n, attack in enumerate([None, *attacks]):
             text = answer if attack is None else attack.on(answer)
             if not compares:
-                rows.append(_row(f"p{a}", f"r{a}-{n}", instruction, text))
+                found.append(Candidate(f"p{a}", f"r{a}-{n}", instruction, text, reference))
             elif attack is not None:
                 prompt = f"p{a}-{n}"
-                rows += [_row(prompt, f"{prompt}-clean", instruction, answer), _row(prompt, prompt, instruction, text)]
-    return rows
+                found.append(Candidate(prompt, f"{prompt}-clean", instruction, answer, reference))
+                found.append(Candidate(prompt, prompt, instruction, text, reference))
+    return found
 
 
-def _row(prompt_id: str, name: str, instruction: str, response: str) -> Ranked:
-    turn = Message(role="user", content=instruction)
-    return Ranked(id=name, prompt_id=prompt_id, messages=(turn,), response=response, rank=0, quality=None, line=1)
+def judgments_of(who: Who, texts: Sequence[Candidate]) -> list[Judgment]:
+    """All of them by one model, in one go.
+
+    Raises:
+        SelfRewardError: it cannot judge in this way.
+    """
+    config, tags = who.config.judge, who.model.reasoning_tags
+    check_fits(config, tags, who.engine, who.setting, who.chat)
+    judge = build_judge(config, tags)
+    with TemporaryDirectory() as directory, closing(OpenEngine(Path(directory), print)) as engines:
+        engine = engines.of(who)
+        piece = judge.judge(texts, who.listener(engine), who.label, who.config.seed)
+        (judgments,) = work_through(engine, [piece])
+    return judgments
 
 
 def trials(judgments: Iterable[Judgment], answers: int, attacks: Sequence[Attack], compares: bool) -> list[Trial]:
@@ -123,14 +152,13 @@ def main(arguments: Sequence[str]) -> int:
     chosen = [attack for attack in read_attacks() if attack.kind != "long"][:: options.every]
     attacks = [*(Attack(HARMLESS, text) for text in _ADDITIONS), *chosen]
     answers = honest_answers(options.answers)
-    target = Target(options.model, Path("runs"), (), options.rubric, options.set or ())
+    target = Target(options.model, Path("runs"), options.iteration or (), options.rubric, options.set or ())
     started, cpu = time.monotonic(), time.process_time()
     try:
-        config = config_of(target, None, options.method)
+        run = run_named(target)
+        config = config_of(target, run, options.method)
         compares = config.judge.method.compares
-        rows = rows_of(answers, attacks, compares)
-        with TemporaryDirectory() as work, closing(OpenEngine(Path(work), print)) as engine:
-            judgments = judged(named_model(config).alone(config.judge), rows, Path(work), Reporter(), "attacks", engine)
+        judgments = judgments_of(judges_of(target, run, config)[-1], judged_texts(answers, attacks, compares))
     except SelfRewardError as error:
         print(f"attack_scores: {error}", file=sys.stderr)
         return 1
@@ -145,8 +173,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/attack_scores.py", description=__doc__)
-    parser.add_argument("--model", default=BUILTIN_NAME, help="who judges")
-    parser.add_argument("--method", default="expected", help="expected, sampled or pairwise")
+    parser.add_argument("--model", default=BUILTIN_NAME, help="who judges: a model, or a run")
+    parser.add_argument("--iteration", type=int, action="append", help="of a run, t of M_t")
+    parser.add_argument("--method", default="expected", help="expected, sampled, pairwise or implicit")
     parser.add_argument("--rubric", help="a rubric's name or file; the method's usual one otherwise")
     parser.add_argument("--answers", type=int, default=3, help="honest answers to attack")
     parser.add_argument("--every", type=int, default=1, help="take every N-th attack only")
