@@ -97,7 +97,7 @@ def test_a_judge_of_any_kind_is_asked(
         return [-2.0] * 5 + [-1.0 if "Score: 5" in request.messages[0].content else -2.0]
 
     monkeypatch.setattr(TransformersConfig, "open", lambda *_: fake_engine(chat, logprobs=logprobs))
-    assert script.main(["--model", "small", "--iteration", "1", "--rubric", "reference_5pt", "--answers", "1"]) == 0
+    assert script.main(["--model", "small", "--iteration", "0", "--rubric", "reference_5pt", "--answers", "1"]) == 0
     assert f"| expected, reference_5pt | harmless | {len(script._ADDITIONS)} | +0.00" in capsys.readouterr().out
     (best,) = (one.reference for one in script.honest_answers(1))
     assert all(best in request.messages[0].content for request in asked)
