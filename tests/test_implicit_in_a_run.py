@@ -86,9 +86,9 @@ def test_implicit_rewards(make_judged: Make, command: Command, tiny_model: Path,
 
 
 def test_implicit_rewards_beside_an_engine_that_has_no_likelihoods(
-    make_judged: Make, command: Command, tmp_path: Path, monkeypatch: Any
+    make_judged: Make, command: Command, tiny_model: Path, chat: Any, monkeypatch: Any
 ) -> None:
-    """In vLLM's place writes an engine that refuses the ask: the same run as with transformers comes of it."""
+    """In vLLM's place writes an engine that refuses the ask."""
     under_way: list[str] = []
 
     def opened(self: VllmConfig, model: ModelConfig, room: EngineRoom) -> Any:
@@ -116,16 +116,22 @@ def test_implicit_rewards_beside_an_engine_that_has_no_likelihoods(
     monkeypatch.setattr(VllmConfig, "check", lambda *_: None)
     monkeypatch.setattr(VllmConfig, "open", opened)
     monkeypatch.setattr(TransformersEngine, "_likelihoods", scored)
-    monkeypatch.setattr("selfreward.verdicts.measuring.cache_root", lambda: tmp_path / "cache")
-    found = {}
-    for engine in ("transformers", "vllm"):
-        recipe = make_judged(judge={"method": "implicit"}, engine={"type": engine}, name=engine)
-        assert command("run", str(recipe), "--dry-run")[0] == 0
-        store = run(load_config(recipe))
-        assert_whole(store, "implicit")
-        code, out, err = command("eval", "judge", engine, "-i", "2", "--json")
-        assert code == 0, err
-        report = {name: value for name, value in json.loads(out)["judges"][0].items() if name != "judge"}
-        found[engine] = [judgments(store.iteration(t)) for t in (1, 2)], report
-    assert found["vllm"] == found["transformers"]
+    monkeypatch.setattr("selfreward.verdicts.measuring.cache_root", lambda: recipe.parent / "cache")
+    recipe = make_judged(judge={"method": "implicit"}, engine="vllm")
+    assert command("run", str(recipe), "--dry-run")[0] == 0
+    store = run(load_config(recipe))
+    assert_whole(store, "implicit")
+    it = store.iteration(2)
+    used = [it.manifest.stages[name].settings["engine"]["type"] for name in ("responses", "judgments")]
+    assert used == ["vllm", "transformers"]
+    judgment = judgments(it)[0]
+    (prompt,) = (p.text for p in it.stored("prompts", Prompt).records() if p.id == judgment.prompt_id)
+    (response,) = (r.text for r in it.stored("responses", Response).records() if r.id == judgment.response_ids[0])
+    adapters = [store.path / f"iter-{n:03}" / "adapter" for n in (1, 0)]
+    ratio = plain_log_ratio(tiny_model, adapters[0], adapters[1], chat, prompt, response)
+    assert judgment.score == pytest.approx(0.1 * ratio, abs=1e-3)
+    code, out, err = command("eval", "judge", "tiny", "-i", "2", "--json")
+    assert code == 0, err
+    measured = json.loads((it.path / "metrics.json").read_text())["judge_quality"]
+    assert json.loads(out)["judges"] == [{**measured, "judge": "M2 of tiny against M1"}]
     assert under_way
