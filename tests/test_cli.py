@@ -22,6 +22,7 @@ from selfreward.resources import find
 from selfreward.storage.catalogue import RunStatus, follow, is_running, run_status
 from selfreward.storage.run import RunStore, lock_run
 from selfreward.terminal import render
+from selfreward.training.cost import TrainingCost
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -217,6 +218,15 @@ def test_status(command: Command, unfinished_run: RunStore) -> None:
         "adapter",
         "metrics",
     ]
+
+
+def test_status_says_what_training_cost(command: Command, unfinished_run: RunStore) -> None:
+    it = unfinished_run.iteration(1)
+    cost = {"tokens": 5000, "seconds": 20.0, "tokens_per_second": 250.0, "peak_memory_gib": 1.53}
+    it.summarise("adapter", {"cost": cost})
+    out = " ".join(command("status", "small")[1].split())
+    assert out.count("250 tokens/s, 1.5 GiB at most") == 1
+    assert [s.cost for s in run_status(unfinished_run).stages if s.cost] == [TrainingCost.model_validate(cost)]
 
 
 def test_status_as_json(command: Command, unfinished_run: RunStore) -> None:
