@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from selfreward.config_errors import explain
 from selfreward.diagnosis.gates import GateLimits
@@ -32,6 +32,12 @@ from selfreward.tracking import Tracker
 
 _LONGEST_NAME = 200
 """Bytes; file systems take 255."""
+
+
+def _listed(trackers: Any) -> Any:
+    if trackers in ("none", None):
+        return ()
+    return (trackers,) if isinstance(trackers, str) else trackers
 
 
 class SeedsConfig(Frozen):
@@ -72,8 +78,9 @@ class RunConfig(Frozen):
     """Self-reward iterations; 0 does the SFT step only."""
     shard_size: Annotated[int, NotInKey] = Field(default=256, ge=1)
     """Prompts that a stage works on between two saves; what a crash can lose."""
-    report_to: Annotated[Literal["none"] | Tracker | tuple[Tracker, ...], NotInKey] = "none"
-    """Experiment trackers that are told of every training step, and of every iteration's figures; one, or a list."""
+    report_to: Annotated[tuple[Tracker, ...], BeforeValidator(_listed), NotInKey] = ()
+    """Experiment trackers that are told of every training step, and of every iteration's figures; one alone may be
+    given by its name, and `none` is none."""
     model: ModelConfig
     """The root model, M0."""
     seeds: SeedsConfig = SeedsConfig()
@@ -157,13 +164,6 @@ class RunConfig(Frozen):
         """What trains in an iteration (1, 2, …), with its own values."""
         objectives = self.objectives
         return objectives[min(iteration, len(objectives)) - 1].at(iteration)
-
-    @property
-    def trackers(self) -> tuple[Tracker, ...]:
-        """Those of ``report_to``."""
-        if isinstance(self.report_to, tuple):
-            return tuple(dict.fromkeys(self.report_to))
-        return () if self.report_to == "none" else (self.report_to,)
 
     @property
     def run_dir(self) -> Path:

@@ -67,7 +67,7 @@ def make_plan(config: RunConfig) -> Plan:
     """
     ift, eft = steps.read_seeds(config)
     check_installed(config.objectives, config.lora)
-    check_trackers(config.trackers)
+    check_trackers(config.report_to)
     config.judge.fingerprints()
     where, model = root_model(config.model)
     adapter = adapter_bytes(model, config.lora)

@@ -77,7 +77,7 @@ class Session:
         self.config, self.store, self.reporter = config, store, reporter
         self.events = store.events()
         self.tracking = Tracking(
-            trackers=config.trackers, project=store.path.name, directory=str(store.path / TENSORBOARD)
+            trackers=config.report_to, project=store.path.name, directory=str(store.path / TENSORBOARD)
         )
         self.trackers = LoopTrackers(self.tracking)
         self._engines: list[tuple[ModelConfig, AnyEngine, Engine]] = []

@@ -29,12 +29,21 @@ def written(directory: Path) -> dict[str, dict[int, float]]:
     [
         ("none", ()),
         ("wandb", ("wandb",)),
-        (["tensorboard", "mlflow", "tensorboard"], ("tensorboard", "mlflow")),
+        (["tensorboard", "mlflow"], ("tensorboard", "mlflow")),
         ([], ()),
+        (None, ()),
     ],
 )
 def test_none_one_or_several(given: Any, expected: tuple[str, ...]) -> None:
-    assert make_config({"model": "m", "prompts": {"file": "p"}, "report_to": given}, {}, "test").trackers == expected
+    assert make_config({"model": "m", "prompts": {"file": "p"}, "report_to": given}, {}, "test").report_to == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "place"), [("foo", "report_to.0"), (["wandb", "foo"], "report_to.1"), (3, "report_to")]
+)
+def test_what_is_no_tracker_is_refused(given: Any, place: str) -> None:
+    with pytest.raises(ConfigError, match=f"test: {place}: Input should be "):
+        make_config({"model": "m", "prompts": {"file": "p"}, "report_to": given}, {}, "test")
 
 
 @pytest.mark.parametrize("tracker", get_args(Tracker))
@@ -127,4 +136,4 @@ def test_a_run_reports_its_training_and_its_loop(
     assert command("run", str(recipe))[0] == 0, "a finished run tells nothing again"
     assert len(list((run / "tensorboard" / "loop").iterdir())) == 1
     config = load_config(recipe, ["report_to=none"])
-    assert config.trackers == ()
+    assert config.report_to == ()

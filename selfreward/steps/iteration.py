@@ -33,7 +33,7 @@ def check_model(s: Session) -> None:
         ConfigError: TRL lacks the objective, or responses are longer than the policy's context.
     """
     check_installed(s.config.objectives, s.config.lora)
-    check_trackers(s.config.trackers)
+    check_trackers(s.config.report_to)
     s.engine_config.check(s.model)
     judge, writer = s.config.judge.model, s.config.prompts.model
     if writer is not None:

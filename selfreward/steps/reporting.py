@@ -28,7 +28,7 @@ def warn_of_training(s: Session, it: IterationStore) -> None:
 
 def report_iteration(s: Session, it: IterationStore, metrics: Figures) -> None:
     """An iteration's figures for the trackers that the recipe names."""
-    if not s.config.trackers:
+    if not s.config.report_to:
         return
     t = it.manifest.iteration
     before = current_metrics(s.store, s.store.iteration(t - 1)) if t > 1 else {}

@@ -90,7 +90,7 @@ def _train(s: Session, it: IterationStore, what: _Training, parent: Policy) -> P
         data=tuple(str(path) for stored in what.sources.values() for path in stored.paths()),
         seed=derive_seed(s.config.seed, it.manifest.iteration, "training"),
         name=it.label,
-        tracking=s.tracking if s.config.trackers else None,
+        tracking=s.tracking if s.config.report_to else None,
     )
     settings = {
         "seed": s.config.seed,
