@@ -39,7 +39,7 @@ class Scores(Family):
         Check("score_histogram", "verdicts a whole score", _histogram, needs="no readable verdicts on a scale"),
         Check(
             "score_entropy",
-            "entropy of that, bits",
+            "entropy of verdicts, bits",
             lambda now, _: _on_a_scale("score_entropy", now),
             at_least(at.SCORE_ENTROPY),
             "Nearly all responses get the same whole score.",

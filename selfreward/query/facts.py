@@ -118,7 +118,7 @@ def _curves(log: Sequence[dict[str, Any]]) -> tuple[Curve, ...]:
     return tuple(curves)
 
 
-_NO_CURVES = ("step", "epoch", "total_flos", "train_runtime")
+_NO_CURVES = ("step", "epoch", "num_tokens", "total_flos", "train_runtime")
 
 
 def _diagnosis(run: RunStore, it: IterationStore) -> IterationDiagnosis | None:

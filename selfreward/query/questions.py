@@ -68,6 +68,8 @@ def _questions(
     it: IterationStore, prompt: Prompt, responses: Sequence[Response], judgments: Sequence[Judgment]
 ) -> Questions:
     """What was asked for these judgments, rebuilt through the rubrics that are still what they were then."""
+    if it.stage("judgments") is None:
+        return Questions(method={}, questions=(), missing="nothing is judged in this iteration")
     try:
         judge = JudgeConfig.model_validate(it.manifest.config.get("judge") or {})
     except ValidationError:

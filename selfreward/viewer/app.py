@@ -65,6 +65,7 @@ def _routes() -> list[Route]:
         Route("/runs/{run}", run.show),
         Route("/runs/{run}/progress", run.progress),
         Route("/runs/{run}/items/{item}", item.show),
+        Route("/runs/{run}/items/{prompt}/override", overrides.about_prompt, methods=["POST"]),
         Route(at, iteration.show),
         Route(f"{at}/report", report.download),
         Route(f"{at}/pairs", pairs.show),
@@ -72,7 +73,7 @@ def _routes() -> list[Route]:
         Route(f"{at}/labelled", labelled.show),
         Route(f"{at}/labelled/export", export.labelled),
         Route(f"{at}/pairs/{{pair}}", pair.show),
-        Route(f"{at}/pairs/{{pair}}/override", overrides.add, methods=["POST"]),
+        Route(f"{at}/pairs/{{pair}}/override", overrides.about_pair, methods=["POST"]),
         Route("/static/{name}", _static),
     ]
 

@@ -29,6 +29,10 @@ class Site:
                 return RunStore(path)
         raise HTTPException(404, f"{name}: no such run in {self.runs_dir}")
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a run."""
+        return any(path.name == name for path in run_paths(self.runs_dir))
+
 
 def site_of(request: Request) -> Site:
     """The site that a request came to."""

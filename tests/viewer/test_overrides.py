@@ -47,7 +47,7 @@ def test_score_is_set_and_taken_back(
     assert "Candidate 3: score 4.50 instead of 1.50." in site.get(f"/runs/small/1/pairs/{pair.id}").text
     assert decide(site, access, pair, action="withdraw", response=pair.rejected_id)[0] == 303
     assert [override.action for override in read_overrides(finished_run.path)] == ["score", "withdraw"]
-    assert "Taken back." in site.get(f"/runs/small/1/pairs/{pair.id}").text
+    assert "Candidate 3: taken back." in site.get(f"/runs/small/1/pairs/{pair.id}").text
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_score_is_set_and_taken_back(
         ({"action": "delete"}, "Choose what to do"),
         ({}, "Choose what to do"),
         ({"action": "score", "score": "4"}, "Choose the candidate"),
-        ({"action": "score", "score": "4", "response": "r-0"}, "is no candidate of this pair"),
+        ({"action": "score", "score": "4", "response": "r-0"}, "is no candidate of this prompt"),
         ({"action": "withdraw"}, "nothing is decided"),
     ],
 )
@@ -105,3 +105,54 @@ def test_score_of_another_prompts_response_is_refused(
 def test_forms_that_cannot_be_read(site: TestClient, pair: PreferencePair, body: bytes) -> None:
     answer = site.post(f"/runs/small/1/pairs/{pair.id}/override", content=body, headers=FROM_HERE)
     assert answer.status_code == 400
+
+
+def about_prompt(site: TestClient, access: Access, prompt: str, **fields: str) -> tuple[int, str]:
+    """Send the form of a prompt's page."""
+    data = {"csrf": access.csrf, "reason": "misjudged", **fields}
+    answer = site.post(f"/runs/small/items/{prompt}/override", data=data, headers=FROM_HERE)
+    return answer.status_code, answer.headers.get("location", answer.text)
+
+
+def test_candidate_of_a_prompt_without_a_pair_is_given_a_score(
+    site: TestClient, access: Access, finished_run: RunStore
+) -> None:
+    response = list(finished_run.iteration(1).stored("responses", Response).records())[4]
+    page = f"/runs/small/items/{response.prompt_id}"
+    assert f'<option value="{response.id}">candidate 2, score 2.00' in site.get(page).text.replace("\n", ""), (
+        "the form names it"
+    )
+    said = about_prompt(site, access, response.prompt_id, action="score", score="4", response=response.id)
+    assert said == (303, f"{page}#override")
+    (written,) = read_overrides(finished_run.path, 1)
+    assert (written.response_id, written.new) == (response.id, 4.0)
+    shown = site.get(page).text
+    assert "Candidate 2: score 4.00 instead of 2.00." in shown
+    assert "selfreward fork" in shown
+    assert about_prompt(site, access, response.prompt_id, action="withdraw", response=response.id)[0] == 303
+    assert "Candidate 2: taken back." in site.get(page).text
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"action": "score", "score": "4", "response": "r-0"}, "no candidate of this prompt"),
+        ({"action": "score", "score": "4"}, "no candidate of this prompt"),
+        ({"action": "swap", "response": "OWN"}, "set a score, or take one back"),
+        ({"action": "score", "score": "99", "response": "OWN", "reason": " "}, "needs a reason"),
+        ({"csrf": "wrong"}, "load the page again"),
+    ],
+)
+def test_what_cannot_be_decided_about_a_prompt_is_explained(
+    site: TestClient, access: Access, finished_run: RunStore, fields: dict[str, str], said: str
+) -> None:
+    own = next(finished_run.iteration(1).stored("responses", Response).records())
+    given = {name: own.id if value == "OWN" else value for name, value in fields.items()}
+    status, page = about_prompt(site, access, own.prompt_id, **given)
+    assert (status in {400, 403}, said in page) == (True, True)
+    assert read_overrides(finished_run.path, 1) == []
+
+
+def test_only_prompts_have_that_form(site: TestClient, access: Access, pair: PreferencePair) -> None:
+    for item in (pair.id, "ift-0", "nothing"):
+        assert about_prompt(site, access, item, action="score")[0] in {400, 404}

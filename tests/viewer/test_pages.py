@@ -83,7 +83,8 @@ def test_iteration_without_pairs_is_shown_as_far_as_it_is(unfinished_run: RunSto
     site = TestClient(make_app(unfinished_run.path.parent, access), base_url="http://127.0.0.1")
     said = text_of(site.get("/runs/small/3"))
     assert "under way: what is stored so far" in said
-    assert "No data yet" in said
+    assert "No data." in said
+    assert "No figure has enough data yet" in said
     assert "has no pairs yet" in text_of(site.get("/runs/small/3/pairs"))
 
 

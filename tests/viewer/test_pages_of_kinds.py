@@ -8,8 +8,11 @@ from run_kinds import make_judged_judgments, make_labelled, make_mix, make_spin
 from starlette.testclient import TestClient
 
 from selfreward.query.pairs import page_of_pairs
+from selfreward.storage.iteration import StageKey
 from selfreward.storage.run import RunStore
 from selfreward.templates import load_rubric
+from selfreward.viewer.app import make_app
+from selfreward.viewer.security import Access
 
 MAKERS = (make_spin, make_labelled, make_judged_judgments)
 
@@ -26,13 +29,19 @@ def test_pairs_without_scores(site: TestClient, finished_run: RunStore) -> None:
     said = text_of(site.get(f"/runs/small/1/pairs/{made.id}"))
     assert "Chosen , score –" in said
     assert "set a score" not in said
+    assert "Score " not in said.partition("What to do")[2].partition("Write it down")[0]
+    assert "nothing is judged in this iteration" in said
     assert "one of the two iterations was not judged" in text_of(site.get("/compare?run=small&t=1&other=small&u=2"))
 
 
 def test_labels(site: TestClient, finished_run: RunStore) -> None:
     wanted, _ = make_labelled(finished_run)
     assert "2 labelled" in text_of(site.get("/runs/small"))
-    assert "labelled 2" in text_of(site.get("/runs/small/1"))
+    iteration = text_of(site.get("/runs/small/1"))
+    assert "labelled 2" in iteration
+    assert "Length against score" in iteration
+    assert "Margins" not in iteration, "there are no pairs"
+    assert "set a score" in text_of(site.get(f"/runs/small/items/{wanted.prompt_id}"))
     said = text_of(site.get(f"/runs/small/items/{wanted.id}"))
     assert "trained on one by one" in said
     assert "unwanted" in said
@@ -84,3 +93,36 @@ def test_tripped_gates(site: TestClient, finished_run: RunStore) -> None:
     finished_run.events().write("gate_tripped", iteration=1, gate="tie_share", value=0.5, limit=0.25, action="stop")
     assert "stop tie_share: 0.5, limit 0.25" in text_of(site.get("/runs/small"))
     assert "Limits of the recipe that were reached: stop tie_share" in text_of(site.get("/runs/small/1"))
+
+
+def test_run_that_has_only_begun(finished_run: RunStore, access: Access) -> None:
+    begun = RunStore.create(finished_run.path.parent / "begun")
+    begun.save_config(finished_run.config())
+    site = TestClient(make_app(begun.path.parent, access), base_url="http://127.0.0.1")
+    assert "No iteration is begun yet." in text_of(site.get("/runs/begun"))
+    assert "Where the models come from" not in text_of(site.get("/runs/begun"))
+
+
+@pytest.mark.parametrize(("parent", "here"), [("small", True), ("elsewhere", False)])
+def test_parent_of_a_fork_is_a_link_where_it_is(
+    finished_run: RunStore, access: Access, parent: str, here: bool
+) -> None:
+    fork = RunStore.create(finished_run.path.parent / "branch", {"run": parent, "at": 0})
+    fork.save_config(finished_run.config())
+    page = TestClient(make_app(fork.path.parent, access), base_url="http://127.0.0.1").get("/runs/branch")
+    assert "It shares iteration 0 with" in text_of(page)
+    assert (f'href="/runs/{parent}"' in page.text) == here
+
+
+def test_every_objective_has_its_training_figures(site: TestClient, unfinished_run: RunStore) -> None:
+    it = unfinished_run.iteration(3)
+    log = it.path / ".tmp-training.jsonl"
+    rows = [{"step": n, "loss": 1 / n, "kl": 0.1 * n, "nll_loss": 2.0 / n, "num_tokens": n} for n in (1, 2, 3)]
+    log.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    it.begin("adapter", StageKey(version=1, settings={}, inputs={}))
+    it.finish_with_files("adapter", {"training.jsonl": log}, counts={}, seconds=1.0, summary={})
+    page = site.get("/runs/small/3").text
+    assert "2 more figures of training" in text_of(site.get("/runs/small/3"))
+    for name in ("Loss", "kl", "nll_loss"):
+        assert f'aria-label="{name}. Step by step."' in page
+    assert "num_tokens" not in page

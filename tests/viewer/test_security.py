@@ -104,7 +104,7 @@ def test_writes_from_elsewhere_are_refused(site: TestClient, access: Access, ori
 def test_writes_without_the_form_token_are_refused(site: TestClient, token: str) -> None:
     answer = site.post(OVERRIDE, data={"csrf": token}, headers={"origin": "http://127.0.0.1"})
     assert answer.status_code == 403
-    assert "load the pair again" in answer.text
+    assert "load the page again" in answer.text
 
 
 def test_large_forms_are_refused(site: TestClient, access: Access) -> None:

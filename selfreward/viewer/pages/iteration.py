@@ -24,7 +24,8 @@ _CURVES: Mapping[str, Sequence[str]] = {
     "Tokens a second": ("tokens_per_second",),
     "Peak memory in GiB": ("peak_memory_gib",),
 }
-"""What is drawn together."""
+"""What is drawn together, first. What else an objective logs follows, each figure by itself, under TRL's name."""
+_CHOSEN = frozenset(name for names in _CURVES.values() for name in names)
 
 
 def show(request: Request) -> Response:
@@ -40,7 +41,8 @@ def about(run: RunStore, t: int) -> dict[str, Any]:
     findings = facts.diagnosis.findings if facts.diagnosis else ()
     families = [(failure, list(found)) for failure, found in groupby(findings, lambda finding: finding.failure)]
     compared = in_short(facts.row.comparison) if facts.row.comparison else None
-    known = {"run": run.path.name, "t": t, "facts": facts, "row": facts.row, "families": families}
+    held = sum(finding.flag in ("ok", "look") for finding in findings)
+    known = {"held": held, "run": run.path.name, "t": t, "facts": facts, "row": facts.row, "families": families}
     return {**known, "compared": compared, **_charts(facts)}
 
 
@@ -49,14 +51,15 @@ def _charts(facts: IterationFacts) -> dict[str, Any]:
     return {
         **{name: charts.histogram(found.edges, {name: found.series[0]}) for name, found in spread.items()},
         "lengths": charts.scatter(facts.length_and_score.points),
-        "curves": _curves(facts.training),
+        "curves": _curves(facts.training, _CURVES),
+        "further_curves": _curves(facts.training, {c.name: (c.name,) for c in facts.training if c.name not in _CHOSEN}),
     }
 
 
-def _curves(training: Sequence[Curve]) -> list[tuple[str, charts.Chart | None]]:
+def _curves(training: Sequence[Curve], together: Mapping[str, Sequence[str]]) -> list[tuple[str, charts.Chart | None]]:
     known = {curve.name: curve.points for curve in training}
     drawn = []
-    for title, names in _CURVES.items():
+    for title, names in together.items():
         shown = {name: known[name] for name in names if name in known}
         if shown:
             drawn.append((title, charts.lines(shown)))

@@ -8,7 +8,7 @@ from selfreward.query.kept import iteration
 from selfreward.query.lineage import lineage
 from selfreward.storage.catalogue import RunStatus, run_status
 from selfreward.viewer.rendering import page
-from selfreward.viewer.site import run_of
+from selfreward.viewer.site import run_of, site_of
 
 
 def show(request: Request) -> Response:
@@ -18,6 +18,7 @@ def show(request: Request) -> Response:
     context = {
         "run": run.path.name,
         "head": run.head,
+        "parent_here": bool(run.head["forked"]) and site_of(request).has(run.head["forked"]["run"]),
         "config": run.config(),
         "rows": rows,
         "trends": _trends([row for row in rows if row.iteration]),

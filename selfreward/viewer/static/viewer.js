@@ -59,6 +59,9 @@
     action();
   });
 
+  // Without scripts the button could do nothing, so it is shown here.
+  one("[data-open-keys]")?.removeAttribute("hidden");
+
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-open-keys]")) help();
   });
