@@ -53,10 +53,10 @@ one of them on the command line. A setting that does not exist is refused. `mode
 `engine: {type: TYPE}`. `train` may be a list of sections, an objective for each iteration, of which the last one
 holds on; `--set train.0.beta=0.2` changes the first of them.
 
-Paths in `seeds.*`, `prompts.file`, `evaluation.judge_data`, `evaluation.prompts`, `model.chat_template`, and in
-`judge.rubric`, `meta_judge.rubric` and `prompts.template` where they end in `.md`, are relative to the recipe; so are
-those in `judge.method.function` (`FILE.py:NAME`), and in `judge.method.model` where they begin with a dot. All others,
-and all paths in `--set`, are relative to the directory that the command is given in.
+Paths in `accelerate_config`, `seeds.*`, `prompts.file`, `evaluation.judge_data`, `evaluation.prompts`,
+`model.chat_template`, and in `judge.rubric`, `meta_judge.rubric` and `prompts.template` where they end in `.md`, are
+relative to the recipe; so are those in `judge.method.function` (`FILE.py:NAME`), and in `judge.method.model` where they
+begin with a dot. All others, and all paths in `--set`, are relative to the directory that the command is given in.
 
 **Key** says what happens when you change a setting of a run that has begun (see [architecture.md](architecture.md)):
 
@@ -84,7 +84,7 @@ def document() -> str:
     for name, field in RunConfig.model_fields.items():
         if models_in(field.annotation):
             parts += _sections(name, field)
-    return "\n".join(parts)
+    return "\n".join(dict.fromkeys(parts))  # what several types have is told once
 
 
 def settings(section: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -18,7 +18,7 @@ from selfreward.meta_judge.settings import MetaJudgeConfig
 from selfreward.objectives import ObjectiveConfig, TrainConfig
 from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.fitting import judge_misfit, misfit
-from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
+from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig, micro_batches
 from selfreward.objectives.sft import SeedSFTConfig
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
@@ -87,6 +87,9 @@ class RunConfig(Frozen):
     """Seed examples."""
     engine: EngineConfig = AutoConfig()
     """What generates and judges."""
+    accelerate_config: Annotated[str | None, NotInKey] = None
+    """File that `accelerate config` writes: training is started through it, in several processes (DDP, FSDP, DeepSpeed
+    ZeRO); in one where not set."""
     lora: LoraConfig = LoraConfig()
     """The adapter that is carried through all iterations."""
     sft: SeedSFTConfig = SeedSFTConfig()
@@ -156,6 +159,11 @@ class RunConfig(Frozen):
             yield "train", self.train
 
     @property
+    def optimisers(self) -> dict[str, OptimiserConfig]:
+        """Of all trainings, by the sections of their settings."""
+        return {"sft": self.sft, **dict(self._trainings())}
+
+    @property
     def objectives(self) -> tuple[ObjectiveConfig, ...]:
         """Of the iterations 1, 2, …; the last one holds on."""
         return tuple(objective for _, objective in self._trainings())
@@ -177,9 +185,10 @@ class RunConfig(Frozen):
 
 
 def _uneven_batches(part: str, optimiser: OptimiserConfig) -> str | None:
-    micro = min(optimiser.micro_batch_size, optimiser.batch_size)
-    if optimiser.batch_size % micro:
-        return f"{part}.micro_batch_size={micro} does not divide {part}.batch_size={optimiser.batch_size}"
+    try:
+        micro_batches(optimiser, processes=1)
+    except ValueError as error:
+        return f"{part}.{error}"
     return None
 
 

@@ -25,6 +25,7 @@ from selfreward.steps.seeds import teacher_of
 from selfreward.storage.run import RUN, RunStore
 from selfreward.templates import load_prompt_template
 from selfreward.tracking import check_trackers
+from selfreward.training.launching import check_batches
 
 _REQUESTS_A_PROMPT = 2
 """Typically; the other half is filtered out."""
@@ -68,6 +69,7 @@ def make_plan(config: RunConfig) -> Plan:
     ift, eft = steps.read_seeds(config)
     check_installed(config.objectives, config.lora)
     check_trackers(config.report_to)
+    check_batches(config.accelerate_config, config.optimisers)
     config.judge.fingerprints()
     where, model = root_model(config.model)
     adapter = adapter_bytes(model, config.lora)

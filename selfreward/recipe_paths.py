@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 _PATHS = (
-    *("seeds.ift", "seeds.eft", "prompts.file", "evaluation.judge_data", "evaluation.prompts"),
+    *("accelerate_config", "seeds.ift", "seeds.eft", "prompts.file", "evaluation.judge_data", "evaluation.prompts"),
     *("model.chat_template", "prompts.model.chat_template", "judge.model.chat_template"),
     *("judge.method.chat_template", "judge.method.parts.*.method.chat_template"),
 )

@@ -1,6 +1,6 @@
 """A reward model of a run's pairs, for the judge that reads one."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,13 @@ from pydantic import ValidationError
 from selfreward.errors import ConfigError, StoreError
 from selfreward.merging import base_model, front_matter, refuse_to_overwrite, root_of, trained_adapter
 from selfreward.objectives.reward import RewardConfig
-from selfreward.records import PreferencePair, derive_seed
+from selfreward.records import PreferencePair, derive_seed, key_settings
 from selfreward.setting_names import parse_overrides
-from selfreward.storage.durable import TEMPORARY, discard
+from selfreward.storage.durable import TEMPORARY, discard, value_hash
 from selfreward.storage.iteration import check_file
 from selfreward.storage.run import RunStore
 from selfreward.training.job import REWARD_MODEL, TrainingJob, TrainingResult
-from selfreward.training.process import train
+from selfreward.training.process import OnStep, Say, train
 
 
 def read_settings(overrides: Sequence[str]) -> RewardConfig:
@@ -34,9 +34,11 @@ def read_settings(overrides: Sequence[str]) -> RewardConfig:
 
 
 def train_reward(
-    run: RunStore, t: int, out: Path, objective: RewardConfig, on_step: Callable[[int, int], None]
+    run: RunStore, t: int, out: Path, objective: RewardConfig, on_step: OnStep, say: Say
 ) -> TrainingResult:
     """Train M_t, with a head of one output, on the pairs of iteration ``t``; ``out`` is a model by itself.
+
+    What was cut off goes on from its last checkpoint, beside ``out``.
 
     Raises:
         StoreError: the iteration has no pairs, something is damaged, or ``out`` is there already.
@@ -51,17 +53,20 @@ def train_reward(
     refuse_to_overwrite(out)
     before = run.iteration(t - 1)
     scratch = out.with_name(f"{TEMPORARY}{out.name}")
-    discard(scratch)
+    objective = objective.at(1)
+    parent = "root" if before.stage("adapter") is None else before.manifest.stages["adapter"].digest
+    inputs = [pairs.digest, parent, it.manifest.model["fingerprint"]]
+    key = value_hash([key_settings(objective), key_settings(config.lora), config.seed, *inputs])
     job = TrainingJob(
         section="",
-        objective=objective.at(1),
+        objective=objective,
         model=root_of(config, it),
         adapter=None if before.stage("adapter") is None else str(trained_adapter(before)),
         lora=config.lora,
         data=tuple(map(str, it.stored("pairs", PreferencePair).paths())),
         seed=derive_seed(config.seed, t, "reward training"),
     )
-    result = train(job, scratch, on_step)
+    result = train(job, key, scratch, on_step, say)
     (scratch / REWARD_MODEL / "README.md").write_text(
         f"""{front_matter(config, "text-classification")}
 # A reward model of a self-rewarding run

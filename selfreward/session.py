@@ -25,10 +25,10 @@ from selfreward.models import ModelRef, resolve_model
 from selfreward.progress import Advance, Reporter
 from selfreward.records import Record
 from selfreward.stages.shard import Shard
-from selfreward.storage.durable import TEMPORARY
+from selfreward.storage.durable import discard, file_hash, value_hash
 from selfreward.storage.iteration import IterationStore, StageKey, Stored, check_file
 from selfreward.storage.manifest import StageEntry
-from selfreward.storage.run import ENGINE, TENSORBOARD, RunStore
+from selfreward.storage.run import ENGINE, TENSORBOARD, TRAINING, RunStore
 from selfreward.tracking import LoopTrackers, Tracking
 from selfreward.training.cost import COST
 from selfreward.training.job import TrainingJob
@@ -187,13 +187,15 @@ class Session:
         """The trained policy: from disk where training is finished, else trained in a process of its own."""
         name = "adapter"
         entry = iteration.begin(name, key)
+        scratch = iteration.path / TRAINING
         if not entry.finished:
             for _, _, engine in self._engines:
                 engine.pause()  # training needs the memory
-            scratch = iteration.path / f"{TEMPORARY}training"
             with self._reported(iteration, name, 1, 0) as advance:
                 clock = time.monotonic()
-                result = train(job, scratch, lambda step, steps: advance(step / steps))
+                result = train(
+                    job, _goes_on_with(job, key), scratch, lambda step, steps: advance(step / steps), self.reporter.say
+                )
                 iteration.finish_with_files(
                     name,
                     {made: scratch / made for made in ("adapter", "training.jsonl", COST)},
@@ -202,8 +204,8 @@ class Session:
                     seconds=time.monotonic() - clock,
                     summary=result.summary(),
                 )
-            self.store.sweep()
             entry = iteration.manifest.stages[name]
+        discard(scratch)
         for file in entry.files:
             check_file(iteration.path, file)
         return Policy(f"M{iteration.manifest.iteration + 1}", iteration.path / "adapter", entry.digest)
@@ -223,6 +225,12 @@ class Session:
             yield advance
         entry = iteration.manifest.stages[name]
         self.events.write("stage_finished", **place, rows=entry.rows, seconds=entry.seconds)
+
+
+def _goes_on_with(job: TrainingJob, key: StageKey) -> str:
+    """Hash of what a checkpoint is good for: the same training, by processes that hold it in the same way."""
+    launch = job.accelerate_config
+    return value_hash([key.version, key.settings, key.inputs, file_hash(Path(launch)) if launch else None])
 
 
 def _came_out_empty(iteration: IterationStore, name: str, entry: StageEntry) -> str:

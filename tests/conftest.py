@@ -29,7 +29,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell has what it starts in the background ignore Ctrl-C, and every process that we start would ignore it too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["fixture_run", "fixture_endpoint", "fixture_judged_run"]
+pytest_plugins = ["fixture_run", "fixture_endpoint", "fixture_judged_run", "training_jobs"]
 T = TypeVar("T")
 BUILTIN = "builtin:smollm2-135m-instruct"
 

@@ -11,7 +11,8 @@ from selfreward.objectives import ObjectiveConfig
 from selfreward.records import Message
 
 PAIRS = [("Name a tree.", "An oak.", "A very long stone in the wood."), ("Say yes.", "Yes, of course I do.", "No.")]
-EXACT = {"lr_scheduler": "constant", "learning_rate": 5e-3, "gradient_checkpointing": False, "batch_size": 2}
+EXACT = {"lr_scheduler": "constant", "learning_rate": 5e-3, "batch_size": 2}
+EXACT |= {"gradient_checkpointing": False, "save_steps": None}
 
 
 def turn(role: Any, content: str) -> dict[str, str]:

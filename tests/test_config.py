@@ -181,6 +181,7 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.Mo
         seeds={"ift": "../ift.jsonl", "eft": "/abs/eft.jsonl"},
         prompts={"file": "p.txt", "template": "mine.md"},
         judge={"rubric": "rubrics/r.md"},
+        accelerate_config="two_gpus.yaml",
     )
     monkeypatch.chdir("/")
     config = load_config(path)
@@ -188,6 +189,7 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path, monkeypatch: pytest.Mo
     assert config.seeds.eft == "/abs/eft.jsonl"
     assert config.model.chat_template == str(tmp_path / "sub" / "t.jinja")
     assert config.prompts.file == str(tmp_path / "sub" / "p.txt")
+    assert config.accelerate_config == str(tmp_path / "sub" / "two_gpus.yaml")
     assert config.prompts.template == str(tmp_path / "sub" / "mine.md")
     assert config.judge.rubric == str(tmp_path / "sub" / "rubrics" / "r.md")
     assert load_config(recipe(tmp_path)).judge.load_rubric().front.name == "additive_5pt"

@@ -277,6 +277,7 @@ def test_what_would_stop_the_run_is_found(tmp_path: Path) -> None:
         ("judge={method: implicit, rubric: additive_5pt}", ConfigError),
         ("judge.method=implicit", ConfigError),  # EFT seeds teach no such judge
         ("model=./nowhere", ModelError),
+        ("accelerate_config=./nowhere.yaml", ConfigError),
         ("model=builtin:other", ModelError),
     ]
     for override, error in found:

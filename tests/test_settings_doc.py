@@ -12,6 +12,7 @@ import pytest
 from selfreward import steps
 from selfreward.config import RunConfig, make_config
 from selfreward.engines import resolve_engine
+from selfreward.objectives.optimiser import KeepBestConfig
 from selfreward.session import Policy
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -73,7 +74,7 @@ def test_keys_hold_what_the_page_says(
         "judge": {"method": {"type": method, **({"function": f"{__file__}:f"} if method == "verifiable" else {})}},
         "pairs": {"type": rule},
         "prompts": {"from_seeds": rule == "spin"},
-        "train": {"type": "sft" if rule == "positives" else "dpo"},
+        "train": {"type": "sft" if rule == "positives" else "dpo", "keep_best": {}},
     }
     if meta_judge:
         data["meta_judge"] = {"verdict": meta_judge}
@@ -83,6 +84,7 @@ def test_keys_hold_what_the_page_says(
     chosen |= {f"pairs.{name}" for name in type(config.pairs).model_fields}
     chosen |= {f"engine.{name}" for name in type(config.engine).model_fields}
     chosen |= {f"train.{name}" for name in type(config.train).model_fields}
+    chosen |= {f"train.keep_best.{name}" for name in KeepBestConfig.model_fields}
     several: tuple[str, ...] = ("judge.method.", "meta_judge.verdict.", "pairs.", "engine.", "train.")
     if config.meta_judge is not None:
         chosen |= {f"meta_judge.verdict.{name}" for name in type(config.meta_judge.verdict).model_fields}

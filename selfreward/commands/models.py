@@ -30,10 +30,10 @@ def train_reward(
     from selfreward.storage.run import RunStore
 
     objective = read_settings(set_ or ())
-    with Reporter().stage("reward model", 1, 0) as advance:
-        result = train_model(
-            RunStore(find_run(run, runs_dir)), iteration, out, objective, lambda step, steps: advance(step / steps)
-        )
+    reporter = Reporter()
+    with reporter.stage("reward model", 1, 0) as advance:
+        store = RunStore(find_run(run, runs_dir))
+        result = train_model(store, iteration, out, objective, lambda step, steps: advance(step / steps), reporter.say)
     left_out = result.counts["drop.too_long"]
     note = f", {left_out} longer than max_length={objective.max_length} left out" if left_out else ""
     last = result.steps[-1]

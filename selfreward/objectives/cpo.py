@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from selfreward.objectives.optimiser import PerIteration, PreferenceConfig, one_value, trl_arguments
-from selfreward.objectives.rows import plain_text, without_bos
+from selfreward.objectives.rows import Datasets, datasets, plain_text, without_bos
 from selfreward.pair_rules.settings import Makes
 
 if TYPE_CHECKING:
@@ -43,10 +43,13 @@ class CPOConfig(PreferenceConfig):
             raise ValueError(f"label_smoothing is of no use to loss_type={self.loss_type}; leave it out")
         return self
 
-    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+    def trainer(
+        self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int, held_out: Dataset | None = None
+    ) -> Trainer:
         """TRL's CPOTrainer over pairs that fit."""
         more = {"loss_type": self.loss_type, "cpo_alpha": self.nll_weight, "label_smoothing": self.label_smoothing}
-        return _trainer(self, one_value(self.beta), more, model, chat, data, trl_arguments(self, output_dir, seed))
+        pairs = datasets(data, held_out, lambda rows: plain_text(rows, chat))
+        return _trainer(self, one_value(self.beta), more, model, chat, pairs, trl_arguments(self, output_dir, seed))
 
 
 class SimPOConfig(PreferenceConfig):
@@ -65,10 +68,13 @@ class SimPOConfig(PreferenceConfig):
     learns_from: ClassVar[Makes] = "pairs"
     module: ClassVar[str] = _MODULE
 
-    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+    def trainer(
+        self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int, held_out: Dataset | None = None
+    ) -> Trainer:
         """TRL's CPOTrainer with the loss of SimPO."""
         more = {"loss_type": "simpo", "simpo_gamma": self.gamma, "cpo_alpha": self.nll_weight}
-        return _trainer(self, one_value(self.beta), more, model, chat, data, trl_arguments(self, output_dir, seed))
+        pairs = datasets(data, held_out, lambda rows: plain_text(rows, chat))
+        return _trainer(self, one_value(self.beta), more, model, chat, pairs, trl_arguments(self, output_dir, seed))
 
 
 def _trainer(
@@ -77,7 +83,7 @@ def _trainer(
     more: dict[str, Any],
     model: Any,
     chat: Chat,
-    data: Dataset,
+    data: Datasets,
     common: dict[str, Any],
 ) -> Trainer:
     from trl.experimental import cpo
@@ -85,6 +91,4 @@ def _trainer(
     arguments = cpo.CPOConfig(
         **common, **more, beta=beta, max_length=config.max_length, disable_dropout=config.disable_dropout
     )
-    return cpo.CPOTrainer(
-        model=model, args=arguments, train_dataset=plain_text(data, chat), processing_class=without_bos(chat)
-    )
+    return cpo.CPOTrainer(model=model, args=arguments, processing_class=without_bos(chat), **data)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from selfreward.objectives.optimiser import PerIteration, PreferenceConfig, one_value, trl_arguments
-from selfreward.objectives.rows import conversational
+from selfreward.objectives.rows import conversational, datasets
 from selfreward.pair_rules.settings import Makes
 
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ class DPOConfig(PreferenceConfig):
             raise ValueError("use_weighting does not go with aot and aot_unpaired, which sort the pairs of a batch")
         return self
 
-    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+    def trainer(
+        self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int, held_out: Dataset | None = None
+    ) -> Trainer:
         """TRL's DPOTrainer over pairs that fit.
 
         ``model`` is a PeftModel and no reference model is given, so TRL freezes a copy of its adapter: M_t is the
@@ -103,5 +105,5 @@ class DPOConfig(PreferenceConfig):
             f_divergence_type=self.f_divergence,
             discopop_tau=self.discopop_tau,
         )
-        pairs = conversational(data, ("prompt", "chosen", "rejected"), chat)
-        return trl.DPOTrainer(model=model, args=arguments, train_dataset=pairs, processing_class=chat.tokenizer)
+        pairs = datasets(data, held_out, lambda rows: conversational(rows, ("prompt", "chosen", "rejected"), chat))
+        return trl.DPOTrainer(model=model, args=arguments, processing_class=chat.tokenizer, **pairs)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from selfreward.errors import TrainingError
 from selfreward.objectives.optimiser import PerIteration, PreferenceConfig, one_value, trl_arguments
-from selfreward.objectives.rows import conversational
+from selfreward.objectives.rows import conversational, datasets
 from selfreward.pair_rules.settings import Makes
 
 if TYPE_CHECKING:
@@ -37,13 +37,21 @@ class KTOConfig(PreferenceConfig):
     module: ClassVar[str] = "trl.trainer.kto_trainer"
     has_reference: ClassVar[bool] = True
 
+    @property
+    def least_at_once(self) -> int:
+        """See :class:`~selfreward.objectives.optimiser.OptimiserConfig`."""
+        return 2 if self.loss_type == "kto" else 1
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.loss_type == "kto" and min(self.micro_batch_size, self.batch_size) < 2:
+        micro = self.batch_size if self.micro_batch_size == "auto" else self.micro_batch_size
+        if min(micro, self.batch_size) < self.least_at_once:
             raise ValueError("loss_type=kto holds responses of a micro batch against each other; it needs 2 at least")
         return self
 
-    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+    def trainer(
+        self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int, held_out: Dataset | None = None
+    ) -> Trainer:
         """TRL's KTOTrainer; the reference is a frozen copy of the adapter, as with DPO.
 
         TRL takes the rows in their order and pairs each with its neighbour's response to estimate the divergence, so
@@ -64,5 +72,9 @@ class KTOConfig(PreferenceConfig):
             desirable_weight=self.desirable_weight,
             undesirable_weight=self.undesirable_weight,
         )
-        rows = conversational(data.shuffle(seed=seed), ("prompt", "completion", "label"), chat)
-        return trl.KTOTrainer(model=model, args=arguments, train_dataset=rows, processing_class=chat.tokenizer)
+
+        def made(rows: Dataset) -> Dataset:
+            return conversational(rows.shuffle(seed=seed), ("prompt", "completion", "label"), chat)
+
+        rows = datasets(data, held_out, made)
+        return trl.KTOTrainer(model=model, args=arguments, processing_class=chat.tokenizer, **rows)

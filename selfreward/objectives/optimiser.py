@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -20,6 +21,12 @@ def _above_zero(setting: float | tuple[float, ...]) -> float | tuple[float, ...]
     values = setting if isinstance(setting, tuple) else (setting,)
     if not values or not all(0 < value < math.inf for value in values):
         raise ValueError("expected a number above 0, or a list of such numbers")
+    return setting
+
+
+def _at_least_one(setting: int | str) -> int | str:
+    if isinstance(setting, int) and setting < 1:
+        raise ValueError("expected a number of at least 1, or auto")
     return setting
 
 
@@ -50,8 +57,9 @@ class OptimiserConfig(Frozen):
     """Passes over the data."""
     batch_size: int = Field(default=16, ge=1)
     """Examples (or pairs) in one optimiser step."""
-    micro_batch_size: Annotated[int, NotInKey] = Field(default=4, ge=1)
-    """Of these, how many at once; smaller needs less memory. It must divide ``batch_size``."""
+    micro_batch_size: Annotated[int | Literal["auto"], NotInKey, AfterValidator(_at_least_one)] = 4
+    """Of these, how many a process takes at once; smaller needs less memory. It must divide ``batch_size``, shared by
+    the processes. ``auto`` begins with all of them and halves whenever memory runs out."""
     lr_scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
     """How the learning rate falls."""
     min_lr_ratio: float = Field(default=0.0, ge=0, lt=1)
@@ -64,6 +72,13 @@ class OptimiserConfig(Frozen):
     """Gradients are clipped to this norm."""
     gradient_checkpointing: Annotated[bool | None, NotInKey] = None
     """Recompute activations to save memory; on for accelerators and off for CPUs where not set."""
+    save_steps: Annotated[int | None, NotInKey] = Field(default=50, ge=1)
+    """Steps between two checkpoints, from the last of which an interrupted training goes on; null writes none."""
+
+    @property
+    def least_at_once(self) -> int:
+        """The smallest micro batch that the loss has a meaning for."""
+        return 1
 
     @model_validator(mode="after")
     def _only_a_cosine_has_a_floor(self) -> Self:
@@ -72,11 +87,24 @@ class OptimiserConfig(Frozen):
         return self
 
 
+class KeepBestConfig(Frozen):
+    """Of the policy at several steps, the one with the lowest loss on held-out rows becomes M_{t+1}; with every
+    ``train.type``."""
+
+    eval_steps: int = Field(default=25, ge=1)
+    """Steps between two candidates; the last step is one in any case. A checkpoint is written of each, and
+    ``save_steps`` counts for nothing."""
+    held_out: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the prompts, one at least, whose rows are held out and not trained on."""
+
+
 class ObjectiveSettings(OptimiserConfig):
     """What an objective of preference training has; it adds its ``type``, ``fits`` and ``trainer``."""
 
     learning_rate: PerIteration
     """AdamW's learning rate; a list has one value an iteration, and its last one holds on."""
+    keep_best: KeepBestConfig | None = None
+    """Compare the policy at several steps; null takes the last one."""
 
     per_iteration: ClassVar[tuple[str, ...]] = ("learning_rate",)
     """Settings that may be lists."""
@@ -123,18 +151,47 @@ def one_value(setting: PerIteration) -> float:
     return setting
 
 
+def processes_here() -> int:
+    """How many processes train together, as their launcher tells each of them."""
+    return int(os.environ["WORLD_SIZE"]) if "LOCAL_RANK" in os.environ else 1
+
+
+def micro_batches(config: OptimiserConfig, processes: int) -> tuple[int, int]:
+    """Rows that a process takes at once, and how often it does so in a step.
+
+    Raises:
+        ValueError: ``batch_size`` does not come out; the text begins with the setting to change.
+    """
+    share, rest = divmod(config.batch_size, processes)
+    if rest:
+        raise ValueError(
+            f"batch_size={config.batch_size} cannot be shared by {processes} processes; make it a multiple of them"
+        )
+    micro = share if config.micro_batch_size == "auto" else min(config.micro_batch_size, share)
+    if share % micro:
+        shared = f", which {processes} processes share" if processes > 1 else ""
+        raise ValueError(f"micro_batch_size={micro} does not divide batch_size={config.batch_size}{shared}")
+    if micro < config.least_at_once:
+        raise ValueError(
+            f"batch_size={config.batch_size} leaves each of {processes} processes {micro} at once, and the loss needs "
+            f"{config.least_at_once}; raise it"
+        )
+    return micro, share // micro
+
+
 def trl_arguments(config: ObjectiveSettings, output_dir: str, seed: int) -> dict[str, Any]:
     """Keyword arguments that all of TRL's configs have in common."""
 
     on_cpu = torch_device().type == "cpu"
     checkpointing = config.gradient_checkpointing
-    micro = min(config.micro_batch_size, config.batch_size)
+    micro, times = micro_batches(config, processes_here())
     return {
         "output_dir": output_dir,
         "learning_rate": one_value(config.learning_rate),
         "num_train_epochs": config.epochs,
         "per_device_train_batch_size": micro,
-        "gradient_accumulation_steps": config.batch_size // micro,
+        "per_device_eval_batch_size": micro,
+        "gradient_accumulation_steps": times,
         "lr_scheduler_type": "cosine_with_min_lr" if config.min_lr_ratio else config.lr_scheduler,
         "lr_scheduler_kwargs": {"min_lr_rate": config.min_lr_ratio} if config.min_lr_ratio else {},
         "warmup_steps": config.warmup_ratio,
@@ -148,6 +205,20 @@ def trl_arguments(config: ObjectiveSettings, output_dir: str, seed: int) -> dict
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
         "report_to": "none",
-        "save_strategy": "no",
         "disable_tqdm": True,
+        **_checkpoints(config),
+    }
+
+
+def _checkpoints(config: ObjectiveSettings) -> dict[str, Any]:
+    if config.keep_best is None:
+        return {"save_strategy": "no" if config.save_steps is None else "steps", "save_steps": config.save_steps or 0}
+    return {
+        "save_strategy": "steps",
+        "save_steps": config.keep_best.eval_steps,
+        "eval_strategy": "steps",
+        "eval_steps": config.keep_best.eval_steps,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "loss",
+        "greater_is_better": False,
     }

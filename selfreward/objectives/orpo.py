@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from selfreward.objectives.optimiser import PerIteration, PreferenceConfig, one_value, trl_arguments
-from selfreward.objectives.rows import plain_text, without_bos
+from selfreward.objectives.rows import datasets, plain_text, without_bos
 from selfreward.pair_rules.settings import Makes
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ class ORPOConfig(PreferenceConfig):
     learns_from: ClassVar[Makes] = "pairs"
     module: ClassVar[str] = "trl.experimental.orpo.orpo_trainer"
 
-    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+    def trainer(
+        self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int, held_out: Dataset | None = None
+    ) -> Trainer:
         """TRL's ORPOTrainer over pairs that fit."""
         from trl.experimental import orpo
 
@@ -39,5 +41,8 @@ class ORPOConfig(PreferenceConfig):
             disable_dropout=self.disable_dropout,
         )
         return orpo.ORPOTrainer(
-            model=model, args=arguments, train_dataset=plain_text(data, chat), processing_class=without_bos(chat)
+            model=model,
+            args=arguments,
+            processing_class=without_bos(chat),
+            **datasets(data, held_out, lambda rows: plain_text(rows, chat)),
         )

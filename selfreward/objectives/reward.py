@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from selfreward.objectives.optimiser import LoraConfig, PerIteration, PreferenceConfig, trl_arguments
-from selfreward.objectives.rows import conversational
+from selfreward.objectives.rows import conversational, datasets
 from selfreward.pair_rules.settings import Makes
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ class RewardConfig(PreferenceConfig):
     learns_from: ClassVar[Makes] = "pairs"
     module: ClassVar[str] = "trl.trainer.reward_trainer"
 
-    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+    def trainer(
+        self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int, held_out: Dataset | None = None
+    ) -> Trainer:
         """TRL's RewardTrainer over pairs that fit."""
         import trl
 
@@ -40,8 +42,8 @@ class RewardConfig(PreferenceConfig):
             disable_dropout=self.disable_dropout,
             center_rewards_coefficient=self.center,
         )
-        pairs = conversational(data, ("prompt", "chosen", "rejected"), chat)
-        return trl.RewardTrainer(model=model, args=arguments, train_dataset=pairs, processing_class=chat.tokenizer)
+        pairs = datasets(data, held_out, lambda rows: conversational(rows, ("prompt", "chosen", "rejected"), chat))
+        return trl.RewardTrainer(model=model, args=arguments, processing_class=chat.tokenizer, **pairs)
 
 
 def with_reward_head(policy: PreTrainedModel, lora: LoraConfig) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import os.path
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from selfreward.records import Message
 
@@ -23,6 +23,18 @@ def longest_side(row: dict[str, Any], chat: Chat) -> int:
     question = [Message.model_validate(turn) for turn in row["prompt"]]
     sides = [[*question, *map(Message.model_validate, row[side])] for side in _SIDES if side in row]
     return max(map(len, chat.encode(sides, open_turn=False)))
+
+
+class Datasets(TypedDict):
+    """As TRL's trainers take them."""
+
+    train_dataset: Dataset
+    eval_dataset: Dataset | None
+
+
+def datasets(data: Dataset, held_out: Dataset | None, made: Callable[[Dataset], Dataset]) -> Datasets:
+    """What is trained on and what is held out, both made into what a trainer takes."""
+    return {"train_dataset": made(data), "eval_dataset": None if held_out is None else made(held_out)}
 
 
 def conversational(data: Dataset, columns: Sequence[str], chat: Chat) -> Dataset:

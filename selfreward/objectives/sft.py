@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from selfreward.objectives.optimiser import ObjectiveSettings, OptimiserConfig, PerIteration, trl_arguments
 from selfreward.objectives.packing import refuse_where_examples_meet
-from selfreward.objectives.rows import longest_side
+from selfreward.objectives.rows import datasets, longest_side
 from selfreward.pair_rules.settings import Makes
 from selfreward.records import Message
 
@@ -48,20 +48,26 @@ class SFTConfig(ObjectiveSettings):
         """Whether a row is short enough; of examples those that are not were left out when they were made."""
         return self.max_length is None or "input_ids" in row or longest_side(row, chat) <= self.max_length
 
-    def trainer(self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int) -> Trainer:
+    def trainer(
+        self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int, held_out: Dataset | None = None
+    ) -> Trainer:
         """TRL's SFTTrainer over examples (``input_ids``, ``response_start``) or responses (``prompt``,
         ``completion``)."""
         import trl
 
-        tokenised = data.map(lambda row: labelled_tokens(row, chat)).select_columns(["input_ids", "labels"])
+        def tokenised(rows: Dataset) -> Dataset:
+            return rows.map(lambda row: labelled_tokens(row, chat)).select_columns(["input_ids", "labels"])
+
+        examples = datasets(data, held_out, tokenised)
         if self.packing:
-            refuse_where_examples_meet(model, tokenised[0]["input_ids"], tokenised[-1]["input_ids"])
+            ids = examples["train_dataset"]["input_ids"]
+            refuse_where_examples_meet(model, ids[0], ids[-1])
         arguments = trl.SFTConfig(
             **trl_arguments(self, output_dir, seed),
             max_length=self.max_length if self.packing else None,  # of a row; no example is longer
             packing=self.packing,
         )
-        return trl.SFTTrainer(model=model, args=arguments, train_dataset=tokenised, processing_class=chat.tokenizer)
+        return trl.SFTTrainer(model=model, args=arguments, processing_class=chat.tokenizer, **examples)
 
 
 class SeedSFTConfig(OptimiserConfig):

@@ -23,6 +23,7 @@ from selfreward.storage.iteration import IterationStore, StageKey
 from selfreward.storage.tables import write_table
 from selfreward.templates import load_prompt_template
 from selfreward.tracking import check_trackers
+from selfreward.training.launching import check_batches
 
 
 def check_model(s: Session) -> None:
@@ -30,10 +31,12 @@ def check_model(s: Session) -> None:
 
     Raises:
         EngineError: an engine is not installed or cannot do it, or the judge's scores are no tokens of its model.
-        ConfigError: TRL lacks the objective, or responses are longer than the policy's context.
+        ConfigError: TRL lacks the objective, processes cannot share its batches, or responses are longer than the
+            policy's context.
     """
     check_installed(s.config.objectives, s.config.lora)
     check_trackers(s.config.report_to)
+    check_batches(s.config.accelerate_config, s.config.optimisers)
     s.engine_config.check(s.model)
     judge, writer = s.config.judge.model, s.config.prompts.model
     if writer is not None:

@@ -193,12 +193,12 @@ def _verdicts(it: IterationStore) -> Iterator[Judgment]:
 
 
 def training_log(it: IterationStore) -> list[dict[str, Any]]:
-    """The steps that training logged, where it is finished.
+    """The steps that training logged, where it is finished, without what held-out rows say between them.
 
     Raises:
         StoreError: the log is missing or damaged.
     """
-    return _lines(it, _LOG)
+    return [entry for entry in _lines(it, _LOG) if "loss" in entry]
 
 
 def cost_log(it: IterationStore) -> list[dict[str, Any]]:

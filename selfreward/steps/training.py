@@ -81,6 +81,13 @@ class _Training:
 
 
 def _train(s: Session, it: IterationStore, what: _Training, parent: Policy) -> Policy:
+    settings = {
+        "seed": s.config.seed,
+        **what.key,
+        # A parent's adapter has its shape; how the root model is held is free in every training.
+        "lora": {"load_in_4bit": s.config.lora.load_in_4bit} if parent.adapter else key_settings(s.config.lora),
+    }
+    key = StageKey(VERSION, settings, {"parent": parent.digest, **model_inputs(s), **made_from(it, *what.sources)})
     job = TrainingJob(
         section=what.section,
         objective=what.objective,
@@ -89,18 +96,12 @@ def _train(s: Session, it: IterationStore, what: _Training, parent: Policy) -> P
         lora=s.config.lora,
         data=tuple(str(path) for stored in what.sources.values() for path in stored.paths()),
         seed=derive_seed(s.config.seed, it.manifest.iteration, "training"),
+        accelerate_config=s.config.accelerate_config,
         name=it.label,
         tracking=s.tracking if s.config.report_to else None,
     )
-    settings = {
-        "seed": s.config.seed,
-        **what.key,
-        # A parent's adapter has its shape; how the root model is held is free in every training.
-        "lora": {"load_in_4bit": s.config.lora.load_in_4bit} if parent.adapter else key_settings(s.config.lora),
-    }
-    inputs = {"parent": parent.digest, **model_inputs(s), **made_from(it, *what.sources)}
     before = it.stage("adapter")
-    trained = s.run_training(it, job, StageKey(VERSION, settings, inputs))
+    trained = s.run_training(it, job, key)
     if before is None or not before.finished:
         warn_of_training(s, it)
     return trained

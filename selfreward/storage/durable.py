@@ -77,9 +77,11 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def sweep(directory: Path) -> None:
-    """Remove what a crash left unfinished."""
+def sweep(directory: Path, *, spare: str) -> None:
+    """Remove what a crash left unfinished, but for what is called ``spare``."""
     for path in sorted(directory.rglob(f"{TEMPORARY}*")):
+        if spare in path.relative_to(directory).parts:
+            continue
         with storing(path):
             discard(path)
             path.unlink(missing_ok=True)

@@ -28,6 +28,8 @@ ENGINE = "engine"
 """Directory of what engines print; no part of what a run made."""
 TENSORBOARD = "tensorboard"
 """Directory of what TensorBoard shows; no part of what a run made either."""
+TRAINING = f"{TEMPORARY}training"
+"""Directory in an iteration of a training under way; its checkpoints outlive a crash."""
 _SEAL = "# sha256: "
 
 
@@ -67,8 +69,8 @@ class RunStore:
         return EventLog(self.path / EVENTS)
 
     def sweep(self) -> None:
-        """Remove what a crash left unfinished."""
-        sweep(self.path)
+        """Remove what a crash left unfinished, and nothing goes on from."""
+        sweep(self.path, spare=TRAINING)
 
     def has_config(self) -> bool:
         """Whether the run was ever started."""

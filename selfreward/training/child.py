@@ -8,14 +8,19 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from selfreward.engines.loading import load_chat
 from selfreward.errors import SelfRewardError, TrainingError
+from selfreward.objectives.optimiser import micro_batches, processes_here
 from selfreward.objectives.reward import RewardConfig
 from selfreward.tracking import training_callbacks
+from selfreward.training.checkpoints import keeper, last_checkpoint, load_as_saved
 from selfreward.training.cost import COST, cost_recorder, read_cost, summarise_cost
-from selfreward.training.job import JOB, RESULT, REWARD_MODEL, TrainingJob, TrainingResult
+from selfreward.training.held_out import candidates, hold_out, kept_step
+from selfreward.training.job import JOB, RESULT, REWARD_MODEL, TRAINER, TrainingJob, TrainingResult
+from selfreward.training.launching import is_first, take_device
 from selfreward.training.rows import load_rows
 from selfreward.training.watching import is_finite, reporter
 from selfreward.training.weights import load_policy, load_reward_model, save_adapter
@@ -24,43 +29,71 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
 
-def _run(out: Path, say: Callable[[dict[str, Any]], None]) -> None:
+_LONGEST = 500
+"""Characters of a message: lines of several processes must not run into each other."""
+Say = Callable[[dict[str, Any]], None]
+
+
+class _OutOfMemory(Exception):
+    """A step needed more than there is."""
+
+
+def _run(out: Path, say: Say) -> None:
     from transformers import set_seed
 
     job = TrainingJob.model_validate_json((out / JOB).read_text(encoding="utf-8"))
+    try:
+        micro_batches(job.objective, processes_here())
+    except ValueError as error:
+        raise TrainingError(job.named(str(error))) from error
     chat = load_chat(job.model)
-    data, counts = load_rows(job, chat)
+    rows, counts = load_rows(job, chat)
+    data, held_out = hold_out(job, rows)
+    if held_out is not None:
+        counts["rows"], counts["held_out"] = len(data), len(held_out)
     set_seed(job.seed)
     rewards = isinstance(job.objective, RewardConfig)
     model = load_reward_model(job) if rewards else load_policy(job)
-    trainer: Any = job.objective.trainer(model, chat, data, str(out / "trainer"), job.seed)
-    trainer.add_callback(reporter(say))
+    trainer: Any = job.objective.trainer(model, chat, data, str(out / TRAINER), job.seed, held_out)
+    trainer.add_callback(reporter(say if is_first() else lambda message: None))
     trainer.add_callback(cost_recorder(trainer, out / COST))
+    trainer.add_callback(keeper(trainer))
     if job.tracking is not None:
         for callback in training_callbacks(job.tracking, job.name, trainer.args):
             trainer.add_callback(callback)
-    steps = _train(trainer, job)
+    load_as_saved(trainer)
+    steps = _train(trainer, job, last_checkpoint(out / TRAINER))
+    if not is_first():
+        return
     if rewards:
         trainer.model.merge_and_unload().save_pretrained(str(out / REWARD_MODEL))
         chat.tokenizer.save_pretrained(str(out / REWARD_MODEL))
     else:
         save_adapter(trainer, out / "adapter", job.model.name)
-    lines = "".join(json.dumps(step) + "\n" for step in steps)
+    scored = candidates(trainer.state.log_history)
+    log = sorted([*steps, *scored], key=lambda entry: entry["step"])
+    # Sorted, as the Trainer sorts what it reads back from a checkpoint.
+    lines = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in log)
     (out / "training.jsonl").write_text(lines, encoding="utf-8")
-    result = TrainingResult(counts=counts, steps=steps, cost=summarise_cost(read_cost(out / COST)))
+    result = TrainingResult(
+        counts=counts,
+        steps=steps,
+        cost=summarise_cost(read_cost(out / COST)),
+        candidates=scored,
+        kept_step=kept_step(trainer.state, scored),
+    )
     (out / RESULT).write_text(result.model_dump_json(), encoding="utf-8")
 
 
-def _train(trainer: Trainer, job: TrainingJob) -> list[dict[str, float]]:
-    import torch
+def _train(trainer: Trainer, job: TrainingJob, checkpoint: Path | None) -> list[dict[str, float]]:
+    from accelerate.utils.memory import should_reduce_batch_size
 
     try:
-        trainer.train()
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            "out of memory in training; run the same command again with "
-            f"--set {job.named('micro_batch_size')}={max(1, job.objective.micro_batch_size // 2)}"
-        ) from error
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    except RuntimeError as error:
+        if not should_reduce_batch_size(error):
+            raise
+        raise _OutOfMemory from error
     steps = [entry for entry in trainer.state.log_history if "loss" in entry]
     if not steps or not all(map(is_finite, steps)):
         raise TrainingError(
@@ -80,16 +113,25 @@ def main(out: Path) -> None:
     from safetensors import SafetensorError
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # One process trains on one GPU: with more in sight, TRL refuses to start.
-    os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0]
+    take_device()
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print goes to the log
 
     def say(message: dict[str, Any]) -> None:
         print(json.dumps(message), file=channel, flush=True)
 
+    def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        sys.__excepthook__(kind, error, trace)
+        say(
+            {"crash": f"{kind.__name__}: {error}"[:_LONGEST]}
+        )  # of several processes, one alone knows why all of them end
+
+    sys.excepthook = crashed
     try:
         _run(out, say)
+    except _OutOfMemory:
+        say({"out_of_memory": True})
+        sys.exit(1)
     except SelfRewardError as error:
         say({"error": str(error)})
         sys.exit(1)

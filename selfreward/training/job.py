@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from selfreward.engines.loading import ModelConfig
 from selfreward.objectives import ObjectiveConfig
@@ -18,6 +18,8 @@ VERSION = 1
 REWARD_MODEL = "reward_model"
 JOB = "job.json"
 RESULT = "result.json"
+TRAINER = "trainer"
+"""Directory of the Trainer's own files."""
 
 
 class TrainingJob(Frozen):
@@ -37,6 +39,8 @@ class TrainingJob(Frozen):
     """What this training is called by trackers, such as iter-001."""
     tracking: Tracking | None = None
     """Where its figures go besides its log."""
+    accelerate_config: str | None = None
+    """The file that several processes are launched through."""
 
     def named(self, setting: str) -> str:
         """One of the objective's settings, as ``--set`` names it."""
@@ -51,12 +55,17 @@ class TrainingResult(Frozen):
     counts: dict[str, int]
     steps: list[dict[str, float]]
     cost: TrainingCost | None
+    candidates: list[dict[str, float]] = Field(default_factory=list)
+    """How the policy did on held-out rows at several steps, as TRL logs it; empty where none were held out."""
+    kept_step: int | None = None
+    """Of them, after which the policy was taken."""
 
     def summary(self) -> dict[str, Any]:
-        """First and last value of what TRL logs at every step, and what all of them cost."""
+        """First and last value of what TRL logs at every step, what all of them cost, and what held-out rows say."""
         return {
             "steps": len(self.steps),
             "cost": None if self.cost is None else self.cost.model_dump(),
+            **({"candidates": self.candidates, "kept_step": self.kept_step} if self.candidates else {}),
             **{
                 name: {"first": self.steps[0][name], "last": self.steps[-1][name]}
                 for name in sorted(self.steps[0])

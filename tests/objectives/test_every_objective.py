@@ -51,11 +51,14 @@ OWN: dict[str, dict[str, tuple[Any, str, Any]]] = {
     "sft": {"packing": (True, "packing", True)},
 }
 OF_ALL = {"max_length": (99, "max_length", 99), "disable_dropout": (False, "disable_dropout", False)}
-OF_ALL |= {"learning_rate": (3e-4, "learning_rate", 3e-4)}
+OF_ANY: dict[str, tuple[Any, str, Any]] = {
+    "learning_rate": (3e-4, "learning_rate", 3e-4),
+    "keep_best": ({"eval_steps": 7}, "eval_steps", 7),
+}
 CASES = [
     (kind, setting, *case)
     for kind, own in OWN.items()
-    for setting, case in {**own, **(OF_ALL if kind != "sft" else {"learning_rate": OF_ALL["learning_rate"]})}.items()
+    for setting, case in {**own, **OF_ANY, **(OF_ALL if kind != "sft" else {})}.items()
 ]
 
 

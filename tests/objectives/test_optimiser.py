@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from selfreward.objectives.dpo import DPOConfig
-from selfreward.objectives.optimiser import OptimiserConfig, trl_arguments
+from selfreward.objectives.kto import KTOConfig
+from selfreward.objectives.optimiser import KeepBestConfig, OptimiserConfig, micro_batches, trl_arguments
 from selfreward.objectives.sft import SFTConfig
 
 CHANGES = {
@@ -17,6 +18,7 @@ CHANGES = {
     "gradient_checkpointing": (True, "gradient_checkpointing", True),
     "micro_batch_size": (2, "per_device_train_batch_size", 2),
     "batch_size": (32, "gradient_accumulation_steps", 8),
+    "save_steps": (7, "save_steps", 7),
 }
 
 
@@ -71,3 +73,51 @@ def test_a_cosine_falls_to_its_floor() -> None:
     assert schedule.get_last_lr() == [pytest.approx(1e-3)]
     with pytest.raises(ValidationError, match="goes with lr_scheduler=cosine"):
         SFTConfig(min_lr_ratio=0.1)
+
+
+@pytest.mark.parametrize(
+    ("batch", "micro", "processes", "expected"),
+    [(16, 4, 1, (4, 4)), (16, 4, 2, (4, 2)), (16, 32, 2, (8, 1)), (16, "auto", 1, (16, 1)), (12, "auto", 3, (4, 1))],
+)
+def test_processes_share_a_batch(batch: int, micro: Any, processes: int, expected: tuple[int, int]) -> None:
+    assert micro_batches(OptimiserConfig(batch_size=batch, micro_batch_size=micro), processes) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "processes", "says"),
+    [
+        (OptimiserConfig(batch_size=16), 3, "batch_size=16 cannot be shared by 3 processes"),
+        (
+            OptimiserConfig(batch_size=24, micro_batch_size=8),
+            2,
+            "size=8 does not divide batch_size=24, which",
+        ),
+        (KTOConfig(batch_size=2), 2, "leaves each of 2 processes 1 at once, and the loss needs 2"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(config: OptimiserConfig, processes: int, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        micro_batches(config, processes)
+
+
+def test_the_launcher_says_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert trl_arguments(SFTConfig(), "out", 7)["gradient_accumulation_steps"] == 4, "nothing was launched"
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert trl_arguments(SFTConfig(), "out", 7)["gradient_accumulation_steps"] == 2
+
+
+@pytest.mark.parametrize("micro", [0, -1, "half"])
+def test_a_micro_batch_is_a_number_or_auto(micro: Any) -> None:
+    with pytest.raises(ValidationError, match="micro_batch_size"):
+        OptimiserConfig(micro_batch_size=micro)
+
+
+def test_no_checkpoints_where_none_are_asked_for() -> None:
+    assert trl_arguments(SFTConfig(save_steps=None), "out", 7)["save_strategy"] == "no"
+
+
+def test_candidates_are_checkpoints() -> None:
+    found = trl_arguments(DPOConfig(keep_best=KeepBestConfig(eval_steps=7), save_steps=50), "out", 7)
+    assert (found["eval_steps"], found["save_steps"]) == (7, 7)
+    assert found["load_best_model_at_end"]

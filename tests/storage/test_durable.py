@@ -64,8 +64,10 @@ def test_a_file_moves_over_an_earlier_try(tmp_path: Path) -> None:
 
 
 def test_sweep_removes_only_what_is_unfinished(tmp_path: Path) -> None:
-    (tmp_path / "iter-001" / ".tmp-training" / "deep").mkdir(parents=True)
+    (tmp_path / "iter-001" / ".tmp-half" / "deep").mkdir(parents=True)
+    (tmp_path / "iter-001" / ".tmp-training" / ".tmp-deep").mkdir(parents=True)
     (tmp_path / "iter-001" / ".tmp-00000.parquet").write_text("half")
     (tmp_path / "iter-001" / "00000.parquet").write_text("whole")
-    sweep(tmp_path)
-    assert [p.name for p in (tmp_path / "iter-001").iterdir()] == ["00000.parquet"]
+    sweep(tmp_path, spare=".tmp-training")
+    left = sorted(p.name for p in (tmp_path / "iter-001").rglob("*"))
+    assert left == [".tmp-deep", ".tmp-training", "00000.parquet"]
