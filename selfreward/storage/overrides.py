@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -16,6 +17,8 @@ from selfreward.storage import lines
 from selfreward.storage.durable import value_hash
 
 OVERRIDES = "overrides.jsonl"
+_Effect = tuple[tuple[str, ...], list[Any] | None]
+"""What a decision is about, and what it comes to; None where it takes one back."""
 Action = Literal["exclude", "swap", "score", "withdraw"]
 
 
@@ -67,13 +70,24 @@ def read_overrides(run_path: Path, t: int | None = None) -> list[Override]:
         StoreError: a line is damaged. A last one that was cut short was never confirmed, and is passed over.
     """
     path = run_path / OVERRIDES
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return []
+    overrides = _all(path.absolute(), (found.st_ino, found.st_mtime_ns, found.st_size))
+    return [override for override in overrides if t is None or override.iteration == t]
+
+
+@lru_cache(maxsize=16)
+def _all(path: Path, signature: tuple[int, ...]) -> tuple[Override, ...]:
+    """A page asks several times over; a file that was added to has another signature."""
     found = list(lines.read(path))
     overrides = []
     for number, value in found:
         if value is None and number == len(found) and not path.read_bytes().endswith(b"\n"):
             continue
         overrides.append(_checked(path, number, value))
-    return [override for override in overrides if t is None or override.iteration == t]
+    return tuple(overrides)
 
 
 def _checked(path: Path, number: int, value: object) -> Override:
@@ -93,16 +107,39 @@ def in_force(overrides: Sequence[Override]) -> list[Override]:
 
 def digest(overrides: Sequence[Override]) -> str | None:
     """Hash of what they come to, whoever said so and when; None where nothing is overridden."""
-    effects = [[o.action, *o.target, o.model_dump(mode="json")["new"]] for o in in_force(overrides)]
-    return value_hash(sorted(effects, key=json.dumps)) if effects else None
+    return _digest([_effect(override) for override in overrides])
+
+
+def _effect(override: Override) -> _Effect:
+    if override.action == "withdraw":
+        return override.target, None
+    return override.target, [override.action, *override.target, override.model_dump(mode="json")["new"]]
+
+
+def _digest(effects: Sequence[_Effect]) -> str | None:
+    holding = [effect for effect in dict(effects).values() if effect is not None]
+    return value_hash(sorted(holding, key=json.dumps)) if holding else None
+
+
+def _last_without_effect(effects: Sequence[_Effect]) -> int:
+    """After how many decisions nothing was in force for the last time."""
+    last, holding = 0, set[tuple[str, ...]]()
+    for n, (target, effect) in enumerate(effects, 1):
+        if effect is None:
+            holding.discard(target)
+        else:
+            holding.add(target)
+        last = last if holding else n
+    return last
 
 
 def pending(overrides: Sequence[Override], by: str | None) -> list[Override]:
     """Those that came after the ones that pairs were built with, which have the digest ``by``."""
-    if digest(overrides) == by:
-        return []
-    known = [n for n in range(len(overrides) + 1) if digest(overrides[:n]) == by]
-    return list(overrides[known[-1] if known else 0 :])
+    effects = [_effect(override) for override in overrides]
+    if by is None:
+        return list(overrides[_last_without_effect(effects) :])
+    known = (n for n in range(len(overrides), 0, -1) if _digest(effects[:n]) == by)
+    return list(overrides[next(known, 0) :])
 
 
 def used(overrides: Sequence[Override], by: str | None) -> list[Override]:
