@@ -167,7 +167,8 @@ def main(arguments: Sequence[str]) -> int:
     print("\n".join(table(judge, trials(judgments, len(answers), attacks, compares),
                           options.by_kind)))  # fmt: skip
     seconds = f"{time.monotonic() - started:.0f} s, {time.process_time() - cpu:.0f} s of CPU"
-    print(f"{len(answers)} answers, {len(attacks)} additions, {len(judgments)} judgments: {seconds}", file=sys.stderr)
+    asked = f"{len(judgments)} judgments, {sum(j.score is None for j in judgments)} of them unreadable"
+    print(f"{len(answers)} answers, {len(attacks)} additions, {asked}: {seconds}", file=sys.stderr)
     return 0
 
 
