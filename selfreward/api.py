@@ -67,12 +67,13 @@ class Iteration:
         return self._dataset("judgment_pairs", PreferencePair)
 
     @property
-    def adapter(self) -> Path | None:
-        """Directory of the PEFT adapter of M_{t+1}; None where no training was asked for."""
-        if self._store.stage("adapter") is None and self._store.manifest.finished:
+    def weights(self) -> Path | None:
+        """Directory of M_{t+1}: a PEFT adapter, or a whole model where all weights are trained (``lora: null``); None
+        where no training was asked for."""
+        if self._store.trained is None and self._store.manifest.finished:
             return None
-        self._finished("adapter")
-        return self._store.path / "adapter"
+        self._finished(self._store.weights.name)
+        return self._store.weights
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -90,8 +90,9 @@ class RunConfig(Frozen):
     accelerate_config: Annotated[str | None, NotInKey] = None
     """File that `accelerate config` writes: training is started through it, in several processes (DDP, FSDP, DeepSpeed
     ZeRO); in one where not set."""
-    lora: LoraConfig = LoraConfig()
-    """The adapter that is carried through all iterations."""
+    lora: LoraConfig | None = LoraConfig()
+    """The adapter that is carried through all iterations; null trains all weights, and every iteration makes a whole
+    model."""
     sft: SeedSFTConfig = SeedSFTConfig()
     """Iteration 0."""
     prompts: PromptsConfig = PromptsConfig()

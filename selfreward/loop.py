@@ -20,7 +20,7 @@ def run(config: RunConfig, reporter: Reporter | None = None) -> RunStore:
     steps.heldout_rows(config)
     steps.comparison_prompts(config)
     reporter = reporter or Reporter()
-    for notice in steps.seed_notices(config):
+    for notice in (*steps.seed_notices(config), *steps.training_notices(config)):
         reporter.say(notice)
     with lock_run(config.run_dir):
         store = RunStore.create(config.run_dir)

@@ -1,4 +1,4 @@
-"""A run's model by itself: root model and adapter merged, as a directory that needs neither the run nor PEFT."""
+"""A run's model by itself: one directory that needs neither the run nor PEFT."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ def merge(run: RunStore, t: int, out: Path) -> Path:
     Its weights have the root model's own precision.
 
     Raises:
-        StoreError: the iteration trained nothing, its adapter is damaged, or ``out`` is there already.
+        StoreError: the iteration trained nothing, its files are damaged, or ``out`` is there already.
         ModelError: the root model cannot be loaded.
     """
     import torch
 
     config, it = run.config(), run.iteration(t)
-    adapter = trained_adapter(it)
+    weights = trained_weights(it)
     refuse_to_overwrite(out)
     root = root_of(config, it)
-    model = load_merged(root, adapter, "auto", torch.device("cpu"))
+    model = load_merged(root, weights, "auto", torch.device("cpu"))
     return save_whole(model, load_chat(root).tokenizer, _card(config, it), out)
 
 
-def trained_adapter(it: IterationStore) -> Path:
-    """An iteration's adapter, checked against its hash."""
-    entry = it.stage("adapter")
+def trained_weights(it: IterationStore) -> Path:
+    """What an iteration trained, checked against its hashes."""
+    entry = it.trained
     if entry is None or not entry.finished:
-        raise StoreError(f"{it.path}: has no trained adapter; go on with the run, or name another iteration with -i")
+        raise StoreError(f"{it.path}: has trained nothing; go on with the run, or name another iteration with -i")
     for file in entry.files:
         check_file(it.path, file)
-    return it.path / "adapter"
+    return it.weights
 
 
 def root_of(config: RunConfig, it: IterationStore) -> ModelConfig:
@@ -86,15 +86,19 @@ def _card(config: RunConfig, it: IterationStore) -> str:
     t, settings = it.manifest.iteration, it.manifest.config
     made = ", ".join(f"{entry.rows} {name}" for name, entry in it.manifest.stages.items() if entry.rows)
     how = "supervised fine-tuning on seeds"
-    if t:
-        objective = it.manifest.stages["adapter"].settings["train"]  # of this very iteration
+    training = it.trained
+    if t and training is not None:
+        objective = training.settings["train"]  # of this very iteration
         how = f"train.type {objective['type']}, pairs.type {settings['pairs']['type']}"
+    root = base_model(config)
+    weights = f"All weights of {root} were trained."
+    if config.lora is not None:
+        weights = f"An adapter with r={config.lora.r} was trained and merged into {root}."
     versions = ", ".join(f"{name} {it.manifest.environment.get(name, '?')}" for name in _VERSIONS)
     return f"""{front_matter(config, "text-generation")}
 # M{t + 1} of a self-rewarding run
 
-Iteration {t} of the run `{config.name}` ({how}), merged into its root model, {base_model(config)}. Its adapter was
-trained with r={config.lora.r}. What it was made from: {made}.
+Iteration {t} of the run `{config.name}` ({how}). {weights} What it was made from: {made}.
 
 Versions: {versions}.
 

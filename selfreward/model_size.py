@@ -1,4 +1,4 @@
-"""Where the root model comes from and how large its adapter will be, without loading it."""
+"""Where the root model comes from and how large what is trained will be, without loading it."""
 
 import json
 from pathlib import Path
@@ -31,8 +31,9 @@ def root_model(model: ModelConfig) -> tuple[str, dict[str, Any] | None]:
     return where, found
 
 
-def adapter_bytes(model: dict[str, Any] | None, lora: LoraConfig) -> int | None:
-    """Size of an adapter on all linear layers of a Llama-like model, in float32."""
+def trained_bytes(model: dict[str, Any] | None, lora: LoraConfig | None) -> int | None:
+    """What an iteration's training writes, in float32: an adapter on all linear layers of a Llama-like model, or all
+    weights of one; None where the architecture is not known."""
     if model is None:
         return None
     try:
@@ -40,7 +41,13 @@ def adapter_bytes(model: dict[str, Any] | None, lora: LoraConfig) -> int | None:
         heads = model["num_attention_heads"]
         head = model.get("head_dim") or hidden // heads
         keys = head * (model.get("num_key_value_heads") or heads)
+        queries = head * heads
+        linear = [(hidden, queries), (queries, hidden), *[(hidden, keys)] * 2, *[(hidden, inner)] * 2, (inner, hidden)]
+        if lora is not None:
+            lengths = sum(out for _, out in linear) if lora.use_dora else 0
+            return int(4 * layers * (lora.r * sum(map(sum, linear)) + lengths))
+        matrices = 1 if model.get("tie_word_embeddings") else 2
+        embeddings = matrices * model["vocab_size"] * hidden
+        return int(4 * (layers * (sum(a * b for a, b in linear) + 2 * hidden) + embeddings + hidden))
     except (KeyError, TypeError):  # another architecture
         return None
-    attention = 2 * (hidden + head * heads) + 2 * (hidden + keys)
-    return int(4 * lora.r * layers * (attention + 3 * (hidden + inner)))

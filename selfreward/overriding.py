@@ -139,7 +139,7 @@ def override_state(run: RunStore, t: int) -> OverrideState:
     """
     it = iteration(run, t)
     overrides = read_overrides(run.path, t)
-    pairs, adapter = it.stage("pairs") or it.stage("labelled"), it.stage("adapter")
+    pairs, training = it.stage("pairs") or it.stage("labelled"), it.trained
     built = pairs is not None and pairs.finished
     late = pending(overrides, pairs.inputs.get("overrides")) if pairs is not None and built else []
     return OverrideState(
@@ -147,7 +147,7 @@ def override_state(run: RunStore, t: int) -> OverrideState:
         in_force=tuple(in_force(overrides)),
         pending=tuple(late),
         built=built,
-        trained=adapter is not None and adapter.finished,
+        trained=training is not None and training.finished,
         fork_command=f"selfreward fork {shlex.quote(str(run.path))} --from-pairs {t} --name NEW" if late else None,
     )
 

@@ -13,7 +13,7 @@ from selfreward import steps
 from selfreward.config import RunConfig
 from selfreward.judges.comparing import comparing, verdict_cost
 from selfreward.judges.sampled import SampledConfig
-from selfreward.model_size import adapter_bytes, root_model
+from selfreward.model_size import root_model, trained_bytes
 from selfreward.objectives.installed import check_installed
 from selfreward.objectives.optimiser import OptimiserConfig
 from selfreward.objectives.sft import SeedSFTConfig, SFTConfig
@@ -25,6 +25,7 @@ from selfreward.steps.seeds import teacher_of
 from selfreward.storage.run import RUN, RunStore
 from selfreward.templates import load_prompt_template
 from selfreward.tracking import check_trackers
+from selfreward.training.job import makes
 from selfreward.training.launching import check_batches
 
 _REQUESTS_A_PROMPT = 2
@@ -72,16 +73,16 @@ def make_plan(config: RunConfig) -> Plan:
     check_batches(config.accelerate_config, config.optimisers)
     config.judge.fingerprints()
     where, model = root_model(config.model)
-    adapter = adapter_bytes(model, config.lora)
+    trained = trained_bytes(model, config.lora)
     return Plan(
         name=config.run_dir.name,
         path=str(config.run_dir),
         model=where,
         iterations=config.iterations,
-        sft=tuple(_sft(config, ift, eft, adapter)),
-        self_reward=tuple(_self_reward(config, ift, eft, adapter)) if config.iterations else (),
+        sft=tuple(_sft(config, ift, eft, trained)),
+        self_reward=tuple(_self_reward(config, ift, eft, trained)) if config.iterations else (),
         finished=tuple(_finished(config.run_dir)),
-        notices=(*steps.seed_notices(config), *_not_in_every_iteration(config)),
+        notices=(*steps.seed_notices(config), *steps.training_notices(config), *_not_in_every_iteration(config)),
     )
 
 
@@ -94,7 +95,7 @@ def _not_in_every_iteration(config: RunConfig) -> Iterator[str]:
         yield f"train has an objective for each iteration ({each}, which holds on); steps are those of the first"
 
 
-def _sft(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adapter: int | None) -> list[StagePlan]:
+def _sft(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], trained: int | None) -> list[StagePlan]:
     plans = [
         StagePlan(stage="seeds_ift", rows=len(ift), most_rows=len(ift)),
         StagePlan(stage="seeds_eft", rows=len(eft), most_rows=len(eft)),
@@ -107,10 +108,10 @@ def _sft(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adapter: int
     used = min(sum(sizes), config.sft.max_tokens or sum(sizes))
     rows = min(len(sizes), max(1, int(used / fmean(sizes))))
     examples = StagePlan(stage="examples", rows=rows, most_rows=len(sizes), most_bytes=used * BYTES_A_TOKEN)
-    return [*plans, examples, _training("adapter", config.sft, rows, len(sizes), used, adapter)]
+    return [*plans, examples, _training(makes(config.lora), config.sft, rows, len(sizes), used, trained)]
 
 
-def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adapter: int | None) -> list[StagePlan]:
+def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], trained: int | None) -> list[StagePlan]:
     template = load_prompt_template(config.prompts.template)
     instructions = [tokens(seed.instruction) for seed in ift] or [50]
     answer = min(config.responses.max_tokens, typical([seed.messages[-1].content for seed in ift]))
@@ -143,8 +144,8 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
     pairs = config.pairs.most_rows(count, config.responses.n)
     pair_bytes = pairs * 2 * config.responses.max_tokens * BYTES_A_TOKEN
     compared, judgment_pairs, judgment_tokens = _meta_judging(config, eft, count, pairs, (prompt, answer))
-    of_judgments = sum(stage.rows for stage in judgment_pairs)
-    trained = pairs * 2 * (prompt + answer) + judgment_tokens
+    rows = pairs + sum(stage.rows for stage in judgment_pairs)
+    learned = pairs * 2 * (prompt + answer) + judgment_tokens
     return [
         prompts,
         responses,
@@ -153,7 +154,7 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], adap
         *_measuring(config, eft),
         StagePlan(stage=config.pairs.stage, rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
         *judgment_pairs,
-        _training("adapter", config.objective(1), pairs + of_judgments, pairs + of_judgments, trained, adapter),
+        _training(makes(config.lora), config.objective(1), rows, rows, learned, trained),
         *_comparing(config, eft, answer),
     ]
 
@@ -234,7 +235,7 @@ def _comparing(config: RunConfig, eft: list[EFTSeed], answer: int) -> list[Stage
 
 
 def _training(
-    stage: str, objective: OptimiserConfig, rows: int, most_rows: int, tokens: int, adapter: int | None
+    stage: str, objective: OptimiserConfig, rows: int, most_rows: int, tokens: int, most_bytes: int | None
 ) -> StagePlan:
     in_a_pass = rows
     if isinstance(objective, SFTConfig | SeedSFTConfig) and objective.packing and objective.max_length:
@@ -245,7 +246,7 @@ def _training(
         most_rows=most_rows,
         tokens_read=round(tokens * objective.epochs),
         training_steps=math.ceil(math.ceil(in_a_pass / objective.batch_size) * objective.epochs),
-        most_bytes=adapter,
+        most_bytes=most_bytes,
     )
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from selfreward.errors import ConfigError, StoreError
-from selfreward.merging import base_model, front_matter, refuse_to_overwrite, root_of, trained_adapter
+from selfreward.merging import base_model, front_matter, refuse_to_overwrite, root_of, trained_weights
+from selfreward.objectives.optimiser import LoraConfig
 from selfreward.objectives.reward import RewardConfig
 from selfreward.records import PreferencePair, derive_seed, key_settings
 from selfreward.setting_names import parse_overrides
@@ -54,15 +55,16 @@ def train_reward(
     before = run.iteration(t - 1)
     scratch = out.with_name(f"{TEMPORARY}{out.name}")
     objective = objective.at(1)
-    parent = "root" if before.stage("adapter") is None else before.manifest.stages["adapter"].digest
+    lora = config.lora or LoraConfig()  # enough for a head that scores, whatever the policy's training takes
+    parent = "root" if before.trained is None else before.trained.digest
     inputs = [pairs.digest, parent, it.manifest.model["fingerprint"]]
-    key = value_hash([key_settings(objective), key_settings(config.lora), config.seed, *inputs])
+    key = value_hash([key_settings(objective), key_settings(lora), config.seed, *inputs])
     job = TrainingJob(
         section="",
         objective=objective,
         model=root_of(config, it),
-        adapter=None if before.stage("adapter") is None else str(trained_adapter(before)),
-        lora=config.lora,
+        parent=None if before.trained is None else str(trained_weights(before)),
+        lora=lora,
         data=tuple(map(str, it.stored("pairs", PreferencePair).paths())),
         seed=derive_seed(config.seed, t, "reward training"),
     )

@@ -56,13 +56,14 @@ class Stage(Generic[R]):
 
 @dataclass(frozen=True)
 class Policy:
-    """The model of one iteration: the root model, and the adapter over it."""
+    """The model of one iteration."""
 
     label: str
     """M0, M1, …"""
-    adapter: Path | None
+    weights: Path | None
+    """What was trained: an adapter over the root model, or a whole model; None where it is the root model."""
     digest: str
-    """Hash of the adapter's files; ``root`` where there is none."""
+    """Hash of their files; ``root`` where there are none."""
 
     @classmethod
     def root(cls, label: str) -> Policy:
@@ -119,13 +120,13 @@ class Session:
     def engine(self, policy: Policy) -> Engine:
         """The engine that answers as this policy; opened once, whatever stages ask for it."""
         engine = self._engine(self.model, self.engine_config, "engine")
-        engine.use(policy.adapter)
+        engine.use(policy.weights)
         return engine
 
     def likelihood_engine(self, policy: Policy, config: AnyEngine) -> Engine:
         """The engine that computes this policy's own probabilities; it may answer through another one."""
         engine = self._engine(self.model, config, "engine" if config == self.engine_config else "judge.method")
-        engine.use(policy.adapter)
+        engine.use(policy.weights)
         return engine
 
     def fixed_engine(self, model: FixedModel, setting: str) -> Engine:
@@ -185,8 +186,8 @@ class Session:
 
     def run_training(self, iteration: IterationStore, job: TrainingJob, key: StageKey) -> Policy:
         """The trained policy: from disk where training is finished, else trained in a process of its own."""
-        name = "adapter"
-        entry = iteration.begin(name, key)
+        name = job.makes
+        entry = iteration.begin_training(name, key)
         scratch = iteration.path / TRAINING
         if not entry.finished:
             for _, _, engine in self._engines:
@@ -198,7 +199,7 @@ class Session:
                 )
                 iteration.finish_with_files(
                     name,
-                    {made: scratch / made for made in ("adapter", "training.jsonl", COST)},
+                    {made: scratch / made for made in (name, "training.jsonl", COST)},
                     timings={COST},
                     counts=result.counts,
                     seconds=time.monotonic() - clock,
@@ -208,7 +209,7 @@ class Session:
         discard(scratch)
         for file in entry.files:
             check_file(iteration.path, file)
-        return Policy(f"M{iteration.manifest.iteration + 1}", iteration.path / "adapter", entry.digest)
+        return Policy(f"M{iteration.manifest.iteration + 1}", iteration.weights, entry.digest)
 
     @contextmanager
     def _reported(self, iteration: IterationStore, name: str, total: int, done: int) -> Iterator[Advance]:

@@ -1,4 +1,4 @@
-"""The tiny model under an adapter, trained for two steps, and what its log-probabilities are."""
+"""The tiny model, trained for two steps, and what its log-probabilities are."""
 
 import math
 from pathlib import Path
@@ -41,20 +41,33 @@ def labelled(*labels: bool) -> Any:
 
 
 class Bench:
-    """The tiny model under a new adapter that is not zero, so that policy and root model differ."""
+    """The tiny model, changed by an adapter or in all its weights, so that the policy differs from its root."""
 
     def __init__(self, directory: Path, out: Path) -> None:
         self._directory, self.out = directory, out
         self.chat = load_chat(ModelConfig(name=str(directory)))
 
+    def root(self) -> Any:
+        from transformers import AutoModelForCausalLM
+
+        return AutoModelForCausalLM.from_pretrained(self._directory, dtype="float32")
+
+    def whole(self) -> Any:
+        import torch
+
+        torch.manual_seed(0)
+        model = self.root()
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(torch.randn_like(weight) * 0.02)
+        return model
+
     def policy(self) -> Any:
         import torch
         from peft import LoraConfig, get_peft_model
-        from transformers import AutoModelForCausalLM
 
         torch.manual_seed(0)
-        weights: Any = AutoModelForCausalLM.from_pretrained(self._directory, dtype="float32")
-        model: Any = get_peft_model(weights, LoraConfig(task_type="CAUSAL_LM", r=2, target_modules="all-linear"))
+        model: Any = get_peft_model(self.root(), LoraConfig(task_type="CAUSAL_LM", r=2, target_modules="all-linear"))
         for name, weight in model.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(weight, std=0.02)

@@ -39,14 +39,15 @@ def test_metrics_adapter_manifest(finished_run: RunStore) -> None:
     assert opened.config.name == "small"
     iteration = opened.iteration(1)
     assert iteration.number == iteration.metrics["iteration"] == 1
-    assert iteration.adapter == finished_run.path / "iter-001" / "adapter"
+    assert iteration.weights == finished_run.path / "iter-001" / "adapter"
     assert iteration.manifest.stages["adapter"].summary["loss"]["first"] == 0.69
 
 
 def test_unfinished_stages_are_not_given_out(unfinished_run: RunStore) -> None:
     iteration = open_run(unfinished_run.path).iteration(3)
-    for ask in ("prompts", "responses", "pairs", "adapter", "metrics"):
-        with pytest.raises(StoreError, match=f"has no finished {ask}; finished is: nothing"):
+    asks = {"weights": "adapter"} | {name: name for name in ("prompts", "responses", "pairs", "metrics")}
+    for ask, stage in asks.items():
+        with pytest.raises(StoreError, match=f"has no finished {stage}; finished is: nothing"):
             getattr(iteration, ask)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import bench
 import gpu_check
-from benchmarks import MEASUREMENTS, batching, judging, pipeline, viewer, vllm_engine
+from benchmarks import MEASUREMENTS, batching, judging, pipeline, training, viewer, vllm_engine
 from benchmarks.alone import measure_alone, measure_here, title
 from benchmarks.measured import Absent, Figure, Measured, Setting
 from benchmarks.report import table
@@ -86,6 +86,13 @@ def test_batching(setting: Setting) -> None:
 def test_judging(setting: Setting) -> None:
     details = check(judging.measure(setting), "expected", "sampled", "ratios", "readable_rationales")
     assert [work["amount"] for work in details["expected"]] == [work["amount"] for work in details["sampled"]]
+
+
+@pytest.mark.slow
+def test_training(setting: Setting) -> None:
+    details = check(training.measure(setting), "ours", "straight", "ratios", "peak_gib", "model_gib")
+    assert [work["amount"] for work in details["ours"]] == [work["amount"] for work in details["straight"]] == [2]
+    assert {side: len(found) for side, found in details["peak_gib"].items()} == dict.fromkeys(training.SIDES, 1)
 
 
 class Straight:

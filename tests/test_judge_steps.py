@@ -25,8 +25,8 @@ def session(method: dict[str, Any], *, sft: bool = True, engine: ResolvedEngine 
     made.root.fingerprint, made.chat.fingerprint = "root model", "template"
 
     def iteration(k: int) -> Any:
-        it = MagicMock(path=Path(f"iter-{k}"))
-        it.stage.return_value = MagicMock(digest=f"digest of M{k + 1}") if k or sft else None
+        it = MagicMock(weights=Path(f"iter-{k}/adapter"))
+        it.trained = MagicMock(digest=f"digest of M{k + 1}") if k or sft else None
         return it
 
     made.store.iteration.side_effect = iteration
@@ -53,7 +53,7 @@ def test_rewards_are_taken_against_the_reference_that_is_named(
     digest = "root" if adapter is None else "digest of M2"
     assert (found.inputs["model"], found.inputs["judge.method.reference"]) == (f"digest of M{t}", digest)
     listener = found.listener()
-    assert (listener.adapter, listener.reference) == found.weights
+    assert (listener.weights, listener.reference) == found.weights
 
 
 def test_rewards_of_a_policy_that_answers_through_vllm_are_computed_by_transformers() -> None:

@@ -52,5 +52,5 @@ def test_a_merged_model_is_the_adapter_over_its_root(
 
 
 def test_what_was_not_trained_is_not_merged(unfinished_run: RunStore, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"has no trained adapter; go on with the run"):
+    with pytest.raises(StoreError, match=r"has trained nothing; go on with the run"):
         merge(unfinished_run, 3, tmp_path / "out")

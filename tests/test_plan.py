@@ -202,6 +202,37 @@ def test_adapter_size_is_that_of_the_model(tmp_path: Path) -> None:
     assert plan.most_bytes > 3 * 4 * weights
 
 
+def test_a_whole_model_takes_the_disk_of_all_its_weights(tmp_path: Path) -> None:
+    model = local_model(tmp_path)
+    plan = make_plan(demo(tmp_path, f"model={model}", "lora=null", "iterations=2"))
+    linear = (32 * 32) + 2 * (32 * 16) + (32 * 32) + 3 * (32 * 64)
+    weights = 2 * (linear + 2 * 32) + 2 * 100 * 32 + 32
+    assert stage(plan, "model").most_bytes == stage(plan, "model", sft=True).most_bytes == 4 * weights
+    assert plan.most_bytes is not None
+    assert plan.most_bytes > 3 * 4 * weights
+
+
+def test_an_adapters_learning_rate_for_all_weights_is_told(tmp_path: Path) -> None:
+    whole = ("lora=null", "sft.learning_rate=1e-4", "train.learning_rate=[1e-6, 2e-5]")
+    notices = make_plan(demo(tmp_path, *whole)).notices
+    assert [notice.split("=")[0] for notice in notices] == ["sft.learning_rate", "train.learning_rate"]
+    rates = ("sft.learning_rate=5e-6", "train.learning_rate=1e-6")
+    assert make_plan(demo(tmp_path, "lora=null", *rates)).notices == ()
+    assert make_plan(demo(tmp_path)).notices == ()
+    assert len(make_plan(demo(tmp_path, *whole, "sft.enabled=false")).notices) == 1
+
+
+def test_dora_has_the_lengths_beside_its_adapter(tmp_path: Path) -> None:
+    model = local_model(tmp_path)
+    lora, dora = (
+        stage(make_plan(demo(tmp_path, f"model={model}", f"lora.use_dora={on}")), "adapter").most_bytes
+        for on in ("false", "true")
+    )
+    assert dora is not None
+    assert lora is not None
+    assert dora - lora == 4 * 2 * (32 + 16 + 16 + 32 + 64 + 64 + 32)
+
+
 def test_size_is_unknown_where_the_model_is_not_here(tmp_path: Path) -> None:
     plan = make_plan(demo(tmp_path, "model=nobody/no-such-model-here"))
     assert plan.most_bytes is None
@@ -217,6 +248,7 @@ def local_model(tmp_path: Path) -> Path:
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
         "num_key_value_heads": 1,
+        "vocab_size": 100,
     }
     (directory / "config.json").write_text(json.dumps(shape), encoding="utf-8")
     for name in ("tokenizer.json", "model.safetensors"):

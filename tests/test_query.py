@@ -115,7 +115,7 @@ def test_iteration_table(unfinished_run: RunStore) -> None:
     assert (one.prompts, one.responses, one.pairs, one.reward_margins) == (3, 9, 1, (0.0, 0.25))
     assert one.mean_score == pytest.approx((4 + 1 + 2 + 3 + 3 + 12 + 10 + 2) / 15)
     assert one.seconds == 4 * 1.5 + 20
-    assert two.adapter == str(unfinished_run.path / "iter-002" / "adapter")
+    assert two.weights == str(unfinished_run.path / "iter-002" / "adapter")
     assert three == IterationRow(
         iteration=3,
         finished=False,
@@ -137,7 +137,7 @@ def test_iteration_table(unfinished_run: RunStore) -> None:
         reward_margins=None,
         cost=None,
         seconds=1.5,
-        adapter=None,
+        weights=None,
     )
 
 

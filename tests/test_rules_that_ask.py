@@ -93,7 +93,7 @@ def test_rejected_are_the_initial_models(bench: Bench) -> None:
     initial = {r.id: r for r in it.stored("initial_responses", Response).records()}
     assert {r.model for r in initial.values()} == {"M0"}
     assert {r.index for r in initial.values()} == {2, 3}
-    assert set(bench.judged_by) == {M1.adapter}, "this iteration's judge scores both"
+    assert set(bench.judged_by) == {M1.weights}, "this iteration's judge scores both"
     assert len(list(it.stored("initial_judgments", Judgment).records())) == 8
     for pair in pairs:
         assert own[pair.chosen_id].text == "Answer 1 by adapter-1."
@@ -130,7 +130,7 @@ def test_the_model_before_has_to_rank_likewise(bench: Bench) -> None:
     session, it, pairs = bench.pairs(**{"pairs.type": "consistent", "pairs.min_tau": 0.0})
     assert [pair.prompt_id for pair in pairs] == [PROMPTS[i].id for i in (0, 1, 3)]
     assert it.manifest.stages["pairs"].counts["drop.inconsistent"] == 1
-    assert set(bench.judged_by) == {M1.adapter, None}
+    assert set(bench.judged_by) == {M1.weights, None}
     now, before = (list(it.stored(n, Judgment).records()) for n in ("judgments", "previous_judgments"))
     assert [j.response_ids for j in now] == [j.response_ids for j in before]
     assert not {j.id for j in now} & {j.id for j in before}

@@ -80,7 +80,7 @@ def make_job(tiny_model: Path, tmp_path: Path) -> MakeJob:
             "section": "sft" if isinstance(objective, SFTConfig) else "train",
             "objective": objective,
             "model": ModelConfig(name=str(tiny_model)),
-            "adapter": None,
+            "parent": None,
             "lora": LoraConfig(r=2, alpha=4),
             "data": (str(data),),
             "seed": 1,

@@ -12,6 +12,7 @@ MEASUREMENTS = {
     "vllm": "benchmarks.vllm_engine",
     "batching": "benchmarks.batching",
     "judging": "benchmarks.judging",
+    "training": "benchmarks.training",
     "pipeline": "benchmarks.pipeline",
     "viewer": "benchmarks.viewer",
 }

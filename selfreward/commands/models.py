@@ -12,7 +12,7 @@ Out = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Where to 
 
 
 def merge(run: RunName, iteration: Iteration, out: Out, runs_dir: RunsDir = RUNS) -> None:
-    """Write an iteration's model by itself: adapter and root model in one, safetensors."""
+    """Write an iteration's model by itself, whether it trained an adapter or all weights: safetensors."""
     from selfreward.merging import merge as merge_model
     from selfreward.storage.run import RunStore
 

@@ -163,14 +163,24 @@ def _nf4(dtype: str) -> BitsAndBytesConfig:
     )
 
 
+def is_adapter(weights: Path | str) -> bool:
+    """Whether a directory that training made holds an adapter, and not a whole model."""
+    return (Path(weights) / "adapter_config.json").is_file()
+
+
+def whole_model(root: ModelConfig, weights: Path) -> ModelConfig:
+    """A whole model that was trained, as something to load."""
+    return root.model_copy(update={"name": str(weights), "revision": None})
+
+
 def load_merged(
-    config: ModelConfig, adapter: Path | None, dtype: str, device: torch.device | None = None
+    root: ModelConfig, weights: Path | None, dtype: str, device: torch.device | None = None
 ) -> PreTrainedModel:
-    """The root model with an adapter's changes in its own weights."""
-    weights: Any = load_weights(config, dtype, device)
-    if adapter is None:
-        return weights  # type: ignore[no-any-return]
+    """A model that was trained as one model: an adapter's changes are put into the root model's own weights."""
+    if weights is None or not is_adapter(weights):
+        return load_weights(root if weights is None else whole_model(root, weights), dtype, device)
     from peft import PeftModel
 
-    merged: PreTrainedModel = PeftModel.from_pretrained(weights, str(adapter)).merge_and_unload()
+    model: Any = PeftModel.from_pretrained(load_weights(root, dtype, device), str(weights))
+    merged: PreTrainedModel = model.merge_and_unload()
     return merged

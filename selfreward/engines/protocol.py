@@ -64,11 +64,10 @@ class NextToken:
 class Likelihood:
     """Give the log-probability of each token of the chats' last turns, its end included; nothing is written.
 
-    ``adapter`` is the one over the root model that it is asked of, whatever the engine answers as otherwise; None for
-    the root model alone.
+    ``weights`` are those that it is asked of, as in :meth:`Engine.use`, whatever the engine answers as otherwise.
     """
 
-    adapter: Path | None
+    weights: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +121,12 @@ class Engine(Protocol):
         """Tokenizer and chat template; None where only the endpoint knows them."""
         ...
 
-    def use(self, adapter: Path | None) -> None:
-        """Answer as the root model with this adapter from now on; nothing may be under way."""
+    def use(self, weights: Path | None) -> None:
+        """Answer as a model that was trained from now on, while nothing is under way.
+
+        Args:
+            weights: directory of an adapter over the root model or of a whole model; None is the root model alone.
+        """
         ...
 
     def wants_more(self) -> bool:

@@ -70,9 +70,9 @@ class RewardEngine:
         self._waiting: Ask | None = None
         self._tickets = 0
 
-    def use(self, adapter: Path | None) -> None:
+    def use(self, weights: Path | None) -> None:
         """See :class:`~selfreward.engines.protocol.Engine`. It is one fixed model."""
-        assert adapter is None, "a reward model was given an adapter"
+        assert weights is None, "a reward model was given weights"
 
     def wants_more(self) -> bool:
         """It works on one ask at a time."""

@@ -50,9 +50,9 @@ class ServerEngine:
         """See :class:`~selfreward.engines.protocol.Engine`."""
         return self._api.chat
 
-    def use(self, adapter: Path | None) -> None:
+    def use(self, weights: Path | None) -> None:
         """See :class:`~selfreward.engines.protocol.Engine`. It is one fixed model."""
-        assert adapter is None, "an endpoint was given an adapter"
+        assert weights is None, "an endpoint was given weights"
 
     def wants_more(self) -> bool:
         """See :class:`~selfreward.engines.protocol.Engine`."""

@@ -60,7 +60,7 @@ class TransformersConfig(Frozen):
         return load_chat(model)
 
     def open(self, model: ModelConfig, room: EngineRoom) -> Engine:
-        """An engine that answers as the root model until it is told to use an adapter."""
+        """An engine that answers as the root model until it is told to use other weights."""
         return TransformersEngine(model, self, room.setting)
 
 
@@ -88,16 +88,16 @@ class TransformersEngine:
         self.context = context_length(model, config.max_model_len)
         self._transcriber = Transcriber(self.chat, model.reasoning_tags, eos_ids(model, self.chat))
         self._config = config
-        self._adapter: Path | None = None
-        self._weights = Weights(model, config.dtype)
+        self._policy: Path | None = None
+        self._loaded = Weights(model, config.dtype)
         self._waiting: Ask | None = None
         self._tickets = 0
 
-    def use(self, adapter: Path | None) -> None:
+    def use(self, weights: Path | None) -> None:
         """See :class:`~selfreward.engines.protocol.Engine`."""
-        if adapter != self._adapter:
+        if weights != self._policy:
             self.pause()
-            self._adapter = adapter
+            self._policy = weights
 
     def wants_more(self) -> bool:
         """It works on one ask at a time."""
@@ -115,7 +115,7 @@ class TransformersEngine:
         assert self._waiting is not None, "nothing was asked"
         ask, self._waiting = self._waiting, None
         if isinstance(ask.how, Likelihood):
-            return self._tickets, self._likelihoods(ask, ask.how.adapter)
+            return self._tickets, self._likelihoods(ask, ask.how.weights)
         new_tokens = ask.how.max_tokens if isinstance(ask.how, Sampling) else 1
         encoded = self._transcriber.encode(ask.requests)
         answers = [Answer(len(ids)) for ids in encoded]
@@ -133,7 +133,7 @@ class TransformersEngine:
     def pause(self) -> None:
         """Give the model's memory back, on the accelerator too."""
         self._waiting = None
-        self._weights.release()
+        self._loaded.release()
 
     def close(self) -> None:
         """See :class:`~selfreward.engines.protocol.Engine`."""
@@ -141,7 +141,7 @@ class TransformersEngine:
 
     @property
     def _model(self) -> Any:
-        return self._weights.answering(self._adapter)
+        return self._loaded.answering(self._policy)
 
     def _completions(
         self, encoded: list[list[int]], fitting: Sequence[int], prefix: _Prefix, sampling: Sampling
@@ -176,7 +176,7 @@ class TransformersEngine:
             for index, logprobs in zip(batch, named, strict=True):
                 yield index, Answer(len(encoded[index]), logprobs=tuple(logprobs))
 
-    def _likelihoods(self, ask: Ask, adapter: Path | None) -> list[Answer]:
+    def _likelihoods(self, ask: Ask, weights: Path | None) -> list[Answer]:
         """One forward pass over each chat, by the weights that are asked about."""
         targets = self._transcriber.targets(ask.requests)
         answers = [Answer(len(target.ids)) for target in targets]
@@ -184,7 +184,7 @@ class TransformersEngine:
         fitting = [i for i, ids in enumerate(encoded) if len(ids) < self.context]
         for batch in even_batches(fitting, encoded, self._config.judge_batch_size):
             found = last_turns(
-                self._weights.beside(adapter),
+                self._loaded.beside(weights),
                 [targets[i] for i in batch],
                 self.chat.tokenizer.pad_token_id,
                 f"{self._setting}.judge_batch_size",

@@ -79,7 +79,7 @@ class VllmConfig(Frozen):
         return load_chat(model)
 
     def open(self, model: ModelConfig, room: EngineRoom) -> Engine:
-        """An engine that answers as the root model until it is told to use an adapter."""
+        """An engine that answers as the root model until it is told to use other weights."""
         return VllmEngine(model, self, room)
 
     def arguments(self, model: ModelConfig, context: int, max_num_seqs: int | None) -> dict[str, Any]:
@@ -127,8 +127,8 @@ class VllmEngine:
         self.context = context_length(model, config.max_model_len)
         self._transcriber = Transcriber(self.chat, model.reasoning_tags, eos_ids(model, self.chat))
         self._model, self._config, self._room = model, config, room
-        self._adapter: Path | None = None
-        self._adapters_served = 0
+        self._weights: Path | None = None
+        self._served = 0
         self._workers: list[Worker] = []
         self._asked: dict[int, _Asked] = {}
         self._finished: list[int] = []
@@ -138,12 +138,13 @@ class VllmEngine:
         self._max_num_seqs = config.max_num_seqs
         self._merging = config.merge_adapter
 
-    def use(self, adapter: Path | None) -> None:
-        """See :class:`~selfreward.engines.protocol.Engine`. A running vLLM is handed a new adapter beside the old."""
-        if adapter == self._adapter:
+    def use(self, weights: Path | None) -> None:
+        """See :class:`~selfreward.engines.protocol.Engine`. A running vLLM is handed a new adapter beside the old; a
+        whole model is loaded by a new one, and the old one ends."""
+        if weights == self._weights:
             return
-        self._adapter = adapter
-        self._adapters_served += 1
+        self._weights = weights
+        self._served += 1
         if self._merging:
             self._end_workers()
         for worker in self._workers:
@@ -224,7 +225,7 @@ class VllmEngine:
         return Worker.start(self._room.directory / log, config.environment(number), start, self._max_num_seqs)
 
     def _serve(self) -> Serve:
-        return Serve(str(self._adapter) if self._adapter else None, self._adapters_served)
+        return Serve(str(self._weights) if self._weights else None, self._served)
 
     def _hear(self, worker: Worker) -> None:
         try:
@@ -295,7 +296,7 @@ class VllmEngine:
 
         Most such adapters are known by their config before they are loaded; this is for those that are not.
         """
-        if worker.merging or self._adapter is None or not ("LoRA" in why or "target module" in why):
+        if worker.merging or self._weights is None or not ("LoRA" in why or "target module" in why):
             return False
         if not self._merging:
             self._room.say(f"vLLM cannot serve this adapter ({why}); adapters are merged into the weights from now on")

@@ -15,8 +15,9 @@ import traceback
 from multiprocessing.connection import Connection
 from typing import Any
 
+from selfreward.engines.loading import is_adapter
 from selfreward.engines.vllm_messages import Failed, Finished, Generate, Ready, Retire, Rows, Serve, Sleep, Start
-from selfreward.engines.vllm_weights import is_adapter, rank_of, refused, with_weights
+from selfreward.engines.vllm_weights import rank_of, refused, with_weights
 from selfreward.errors import SelfRewardError
 
 _SECONDS_TO_END = 10.0
@@ -25,7 +26,7 @@ _CPU_CACHE_LIMIT = 4 << 30
 
 
 class Worker:
-    """A vLLM engine, and the adapter that it answers with."""
+    """A vLLM engine, and the weights that it answers with."""
 
     def __init__(self, start: Start, messages: queue.Queue[Any], connection: Connection) -> None:
         self._messages, self._connection = messages, connection
@@ -87,7 +88,7 @@ class Worker:
             self._asleep = False
 
     def _use(self, serve: Serve) -> None:
-        if self._merged or not (serve.adapter is None or self._fits(serve.adapter)):
+        if self._merged or not (serve.weights is None or self._fits(serve.weights)):
             self._connection.send(Retire())
             return
         self._serve = serve
@@ -104,9 +105,9 @@ class Worker:
         name = f"{work.key[0]}-{work.key[1]}"
         self._keys[name] = work
         lora = None
-        if self._lora and self._serve.adapter is not None:
+        if self._lora and self._serve.weights is not None:
             number = self._serve.number
-            lora = LoRARequest(f"adapter-{number}", number, self._serve.adapter)
+            lora = LoRARequest(f"adapter-{number}", number, self._serve.weights)
         prompt = {"prompt_token_ids": list(work.prompt)}
         self._engine.add_request(name, prompt, self._parameters(work), lora_request=lora)
 

@@ -29,15 +29,15 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Answer with this adapter, of which there is one of each number; None is the root model."""
+    """Answer with this adapter or whole model, of which there is one of each number; None is the root model."""
 
-    adapter: str | None
+    weights: str | None
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The first message: load this model, to answer with this adapter."""
+    """The first message: load this model, to answer with these weights."""
 
     arguments: Mapping[str, Any]
     """Of vLLM's EngineArgs."""
@@ -78,7 +78,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Retire:
-    """The adapter cannot be taken by a running vLLM: start another process for it."""
+    """The weights cannot be taken by a running vLLM: start another process for them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines.loading import ModelConfig
+from selfreward.engines.loading import ModelConfig, is_adapter, load_chat, load_merged
 from selfreward.engines.vllm_messages import Start
 
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -14,24 +14,20 @@ _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
 
 def with_weights(start: Start) -> tuple[dict[str, Any], bool]:
-    """Arguments that make vLLM answer as the model with the adapter; and whether it was merged for that."""
-    arguments, adapter = dict(start.arguments), start.serve.adapter
-    if adapter is None:
+    """Arguments that make vLLM answer as the policy; and whether it has one model to itself, in which no adapter can be
+    put in another's place."""
+    arguments, weights = dict(start.arguments), start.serve.weights
+    if weights is None:
         return arguments, False
-    if not is_adapter(adapter):  # a whole model
-        return arguments | {"model": adapter, "tokenizer": arguments["model"]}, True
-    reason = "engine.merge_adapter is set" if start.merge_adapter else refused(adapter)
+    if not is_adapter(weights):
+        return arguments | {"model": weights, "tokenizer": arguments["model"]}, True
+    reason = "engine.merge_adapter is set" if start.merge_adapter else refused(weights)
     if reason is None:
-        rank = next(rank for rank in _RANKS if rank >= rank_of(adapter))
+        rank = next(rank for rank in _RANKS if rank >= rank_of(weights))
         return arguments | {"enable_lora": True, "max_lora_rank": rank, "max_loras": 1}, False
     print(f"selfreward: the adapter is merged before it is served: {reason}", flush=True)
-    merged = _merge(start.model, adapter, arguments["dtype"], Path(start.scratch))
+    merged = _merge(start.model, weights, arguments["dtype"], Path(start.scratch))
     return arguments | {"model": merged}, True
-
-
-def is_adapter(weights: str) -> bool:
-    """Whether a directory holds an adapter, and not a whole model."""
-    return (Path(weights) / "adapter_config.json").is_file()
 
 
 def refused(adapter: str) -> str | None:
@@ -57,12 +53,8 @@ def rank_of(adapter: str) -> int:
 def _merge(model: ModelConfig, adapter: str, dtype: str, directory: Path) -> str:
     """Root model and adapter as one model on disk; added up in float32 and on the CPU, the GPU being vLLM's."""
     import torch
-    from peft import PeftModel
 
-    from selfreward.engines.loading import load_chat, load_weights
-
-    root = load_weights(model, "float32", torch.device("cpu"))
-    merged: Any = PeftModel.from_pretrained(root, adapter).merge_and_unload()
+    merged: Any = load_merged(model, Path(adapter), "float32", torch.device("cpu"))
     merged.to(getattr(torch, dtype)).save_pretrained(directory)
     load_chat(model).tokenizer.save_pretrained(directory)
     return str(directory)

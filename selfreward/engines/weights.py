@@ -1,4 +1,4 @@
-"""A root model in this process, with adapters over it: one copy, whichever of them it answers as."""
+"""The policy's weights in this process: one copy of a model, whichever policy it answers as."""
 
 from __future__ import annotations
 
@@ -6,35 +6,40 @@ import gc
 from pathlib import Path
 from typing import Any
 
-from selfreward.engines.loading import DType, ModelConfig, dtype_name, load_weights
+from selfreward.engines.loading import DType, ModelConfig, dtype_name, is_adapter, load_weights, whole_model
 
 
 class Weights:
-    """Loaded when first asked for. Adapters stand side by side over one copy of the root model."""
+    """Loaded when first asked for. Adapters stand side by side over one copy of the root model; whole models take
+    turns, and each is loaded again when its turn comes."""
 
     def __init__(self, root: ModelConfig, dtype: DType) -> None:
         self._root, self._dtype = root, dtype
         self._model: Any = None
+        self._whole: Path | None = None
+        """The whole model that is loaded; None where it is the root model."""
         self._names: dict[Path, str] = {}
         self._merged = False
 
-    def answering(self, adapter: Path | None) -> Any:
-        """The model that writes with this adapter, and with no other before :meth:`release`.
+    def answering(self, weights: Path | None) -> Any:
+        """The model that writes with these weights, and with no other adapter before :meth:`release`.
 
-        In float32 the adapter is merged, which halves the time a token on a CPU; elsewhere it would lose precision.
+        In float32 an adapter is merged, which halves the time a token on a CPU; elsewhere it would lose precision.
         """
-        if self._model is None and adapter is not None and dtype_name(self._dtype) == "float32":
-            self._model = self.beside(adapter).merge_and_unload()
+        if self._model is None and _adapter(weights) is not None and dtype_name(self._dtype) == "float32":
+            self._model = self.beside(weights).merge_and_unload()
             self._names.clear()
             self._merged = True
-        return self._model if self._merged else self.beside(adapter)
+        return self._model if self._merged else self.beside(weights)
 
-    def beside(self, adapter: Path | None) -> Any:
-        """The model with this adapter, or with none, the others kept beside it. Nothing is merged then."""
-        if self._merged:
+    def beside(self, weights: Path | None) -> Any:
+        """The model with these weights, adapters asked for before kept beside them. Nothing is merged then."""
+        adapter = _adapter(weights)
+        whole = None if adapter is not None else weights
+        if self._merged or whole != self._whole:
             self.release()
         if self._model is None:
-            self._model = self._load()
+            self._model, self._whole = self._load(whole), whole
         if adapter is not None and adapter not in self._names:
             self._attach(adapter)
         if self._names:
@@ -58,10 +63,11 @@ class Weights:
             if torch.accelerator.is_available():
                 torch.accelerator.memory.empty_cache()
 
-    def _load(self) -> Any:
+    def _load(self, whole: Path | None) -> Any:
         from transformers import GenerationConfig
 
-        weights: Any = load_weights(self._root, dtype_name(self._dtype))
+        model = self._root if whole is None else whole_model(self._root, whole)
+        weights: Any = load_weights(model, dtype_name(self._dtype))
         # A model's own defaults (repetition_penalty, top_k=50, …) would fill in whatever ours leave open.
         weights.generation_config = GenerationConfig()
         return weights.eval()
@@ -76,3 +82,7 @@ class Weights:
             self._model = PeftModel.from_pretrained(self._model, str(adapter), adapter_name=name)
         self._model.eval()
         self._names[adapter] = name
+
+
+def _adapter(weights: Path | None) -> Path | None:
+    return weights if weights is not None and is_adapter(weights) else None

@@ -73,7 +73,7 @@ class ImplicitJudge:
             Request((Message(role="user", content=c.prompt), Message(role="assistant", content=c.response)))
             for c in candidates
         ]
-        policy = yield Ask(turns, Likelihood(listener.adapter))
+        policy = yield Ask(turns, Likelihood(listener.weights))
         reference = yield Ask(turns, Likelihood(listener.reference))
         return [
             plain_score(

@@ -53,10 +53,10 @@ class Listener:
     """None where only an endpoint knows how its tokens are made."""
     context: int
     """Most tokens of question and verdict together."""
-    adapter: Path | None = None
-    """Over the root model, where it is one that was trained."""
+    weights: Path | None = None
+    """Its adapter over the root model or its whole model, where it is one that was trained."""
     reference: Path | None = None
-    """The adapter of the model before it, for rewards that are taken against one."""
+    """Those of the model before it, for rewards that are taken against one."""
 
 
 JudgedBy = Literal["model", "policy", "reward_model", "function"]

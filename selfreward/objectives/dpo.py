@@ -1,12 +1,15 @@
-"""Direct preference optimisation against M_t and its kin (Rafailov et al. 2023, arXiv 2305.18290, equation 7)."""
+"""Direct preference optimisation and its kin (Rafailov et al. 2023, arXiv 2305.18290, equation 7)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from selfreward.objectives.optimiser import PerIteration, PreferenceConfig, one_value, trl_arguments
+from selfreward.objectives.optimiser import PerIteration, one_value, trl_arguments
+from selfreward.objectives.reference import HeldConfig
 from selfreward.objectives.rows import conversational, datasets
 from selfreward.pair_rules.settings import Makes
 
@@ -38,8 +41,8 @@ _OF_DIFFERENCES = {"sigmoid", "sigmoid_norm", "hinge", "ipo", "exo_pair", "robus
 """Losses that have a meaning with another divergence than the reverse KL."""
 
 
-class DPOConfig(PreferenceConfig):
-    """M_t -> M_{t+1} on the iteration's pairs. The reference model is M_t."""
+class DPOConfig(HeldConfig):
+    """M_t -> M_{t+1} on the iteration's pairs, held to a reference model."""
 
     type: Literal["dpo"] = "dpo"
     loss_type: LossType | tuple[LossType, ...] = "sigmoid"
@@ -61,7 +64,6 @@ class DPOConfig(PreferenceConfig):
     per_iteration: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
     learns_from: ClassVar[Makes] = "pairs"
     module: ClassVar[str] = "trl.trainer.dpo_trainer"
-    has_reference: ClassVar[bool] = True
     beta: PerIteration = 0.1
     """How strongly the policy is held to the reference; a list has one value an iteration, and its last holds on."""
 
@@ -83,19 +85,23 @@ class DPOConfig(PreferenceConfig):
         return self
 
     def trainer(
-        self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int, held_out: Dataset | None = None
+        self,
+        model: Any,
+        chat: Chat,
+        data: Dataset,
+        output_dir: str,
+        seed: int,
+        held_out: Dataset | None = None,
+        load_initial: Callable[[], Any] | None = None,
     ) -> Trainer:
-        """TRL's DPOTrainer over pairs that fit.
-
-        ``model`` is a PeftModel and no reference model is given, so TRL freezes a copy of its adapter: M_t is the
-        reference and the root model is in memory once.
-        """
+        """TRL's DPOTrainer over pairs that fit; ``load_initial`` as in :meth:`HeldConfig.held`."""
         import trl
 
         arguments = trl.DPOConfig(
             **trl_arguments(self, output_dir, seed),
             beta=one_value(self.beta),
             max_length=self.max_length,
+            precompute_ref_log_probs=self.precomputes(model),
             disable_dropout=self.disable_dropout,
             loss_type=list(self.losses),
             loss_weights=None if self.loss_weights is None else list(self.loss_weights),
@@ -106,4 +112,5 @@ class DPOConfig(PreferenceConfig):
             discopop_tau=self.discopop_tau,
         )
         pairs = datasets(data, held_out, lambda rows: conversational(rows, ("prompt", "chosen", "rejected"), chat))
-        return trl.DPOTrainer(model=model, args=arguments, processing_class=chat.tokenizer, **pairs)
+        make = partial(trl.DPOTrainer, args=arguments, processing_class=chat.tokenizer, **pairs)
+        return self.held(make, model, load_initial)

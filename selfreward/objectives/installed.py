@@ -13,9 +13,9 @@ _HAS_ALL = "1.16"
 """A version of TRL that has every objective: what is experimental there may go in any later one."""
 
 
-def check_installed(objectives: Sequence[ObjectiveConfig], lora: LoraConfig) -> None:
+def check_installed(objectives: Sequence[ObjectiveConfig], lora: LoraConfig | None) -> None:
     """Raises ConfigError where TRL lacks an objective, with the version that has it, or bitsandbytes is missing."""
-    if lora.load_in_4bit and find_spec("bitsandbytes") is None:
+    if lora is not None and lora.load_in_4bit and find_spec("bitsandbytes") is None:
         raise ConfigError(
             "lora.load_in_4bit needs bitsandbytes, which is not installed: pip install 'selfreward[qlora]', or leave "
             "it out"

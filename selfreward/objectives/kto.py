@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from selfreward.errors import TrainingError
-from selfreward.objectives.optimiser import PerIteration, PreferenceConfig, one_value, trl_arguments
+from selfreward.objectives.optimiser import PerIteration, one_value, trl_arguments
+from selfreward.objectives.reference import HeldConfig
 from selfreward.objectives.rows import conversational, datasets
 from selfreward.pair_rules.settings import Makes
 
@@ -19,8 +22,8 @@ if TYPE_CHECKING:
     from selfreward.engines.chat import Chat
 
 
-class KTOConfig(PreferenceConfig):
-    """M_t -> M_{t+1} on single responses, those of `pairs.type: threshold`. The reference model is M_t."""
+class KTOConfig(HeldConfig):
+    """M_t -> M_{t+1} on single responses, those of `pairs.type: threshold`, held to a reference model."""
 
     type: Literal["kto"] = "kto"
     loss_type: Literal["kto", "apo_zero_unpaired"] = "kto"
@@ -35,7 +38,6 @@ class KTOConfig(PreferenceConfig):
     per_iteration: ClassVar[tuple[str, ...]] = ("learning_rate", "beta")
     learns_from: ClassVar[Makes] = "labelled"
     module: ClassVar[str] = "trl.trainer.kto_trainer"
-    has_reference: ClassVar[bool] = True
 
     @property
     def least_at_once(self) -> int:
@@ -50,9 +52,16 @@ class KTOConfig(PreferenceConfig):
         return self
 
     def trainer(
-        self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int, held_out: Dataset | None = None
+        self,
+        model: Any,
+        chat: Chat,
+        data: Dataset,
+        output_dir: str,
+        seed: int,
+        held_out: Dataset | None = None,
+        load_initial: Callable[[], Any] | None = None,
     ) -> Trainer:
-        """TRL's KTOTrainer; the reference is a frozen copy of the adapter, as with DPO.
+        """TRL's KTOTrainer; ``load_initial`` as in :meth:`HeldConfig.held`.
 
         TRL takes the rows in their order and pairs each with its neighbour's response to estimate the divergence, so
         they are shuffled: one prompt's responses stand together.
@@ -67,6 +76,7 @@ class KTOConfig(PreferenceConfig):
             **trl_arguments(self, output_dir, seed),
             beta=one_value(self.beta),
             max_length=self.max_length,
+            precompute_ref_log_probs=self.precomputes(model),
             disable_dropout=self.disable_dropout,
             loss_type=self.loss_type,
             desirable_weight=self.desirable_weight,
@@ -77,4 +87,5 @@ class KTOConfig(PreferenceConfig):
             return conversational(rows.shuffle(seed=seed), ("prompt", "completion", "label"), chat)
 
         rows = datasets(data, held_out, made)
-        return trl.KTOTrainer(model=model, args=arguments, processing_class=chat.tokenizer, **rows)
+        make = partial(trl.KTOTrainer, args=arguments, processing_class=chat.tokenizer, **rows)
+        return self.held(make, model, load_initial)

@@ -14,6 +14,8 @@ from selfreward.pair_rules.settings import Makes
 from selfreward.records import Frozen, NotInKey
 
 if TYPE_CHECKING:
+    from peft import LoraConfig as PeftLoraConfig
+
     from selfreward.engines.chat import Chat
 
 
@@ -35,7 +37,7 @@ PerIteration = Annotated[float | tuple[float, ...], AfterValidator(_above_zero)]
 
 
 class LoraConfig(Frozen):
-    """The adapter that is trained, through PEFT."""
+    """The adapter that is trained, through PEFT. ``lora: null`` trains all weights instead."""
 
     r: int = Field(default=16, ge=1)
     """Rank."""
@@ -45,13 +47,32 @@ class LoraConfig(Frozen):
     """Dropout on the adapter's input, in SFT; elsewhere with ``train.disable_dropout: false``."""
     target_modules: str | tuple[str, ...] = "all-linear"
     """Which layers get an adapter."""
+    use_rslora: bool = False
+    """Scale by alpha / sqrt(r) instead, so that a high rank learns as fast as a low one (rsLoRA)."""
+    use_dora: bool = False
+    """Train the weights' lengths beside the adapter (DoRA). vLLM serves it merged, with a reload in each iteration."""
     load_in_4bit: bool = False
     """Hold the root model in 4 bits while training (QLoRA: NF4, quantised twice, through bitsandbytes). Engines answer
     with the full one, so the reference in training is M_t over rounded weights."""
 
+    def peft(self, task: Literal["CAUSAL_LM", "SEQ_CLS"]) -> PeftLoraConfig:
+        """The same for PEFT."""
+        from peft import LoraConfig as PeftLoraConfig
+
+        modules = self.target_modules
+        return PeftLoraConfig(
+            task_type=task,
+            r=self.r,
+            lora_alpha=self.alpha,
+            lora_dropout=self.dropout,
+            target_modules=modules if isinstance(modules, str) else list(modules),
+            use_rslora=self.use_rslora,
+            use_dora=self.use_dora,
+        )
+
 
 class OptimiserConfig(Frozen):
-    """AdamW over the adapter's weights."""
+    """AdamW over the weights that are trained."""
 
     epochs: float = Field(default=1.0, gt=0)
     """Passes over the data."""
@@ -113,7 +134,7 @@ class ObjectiveSettings(OptimiserConfig):
     module: ClassVar[str]
     """Where TRL has its trainer."""
     has_reference: ClassVar[bool] = False
-    """Whether it holds the policy against M_t, as a frozen copy of the adapter."""
+    """Whether it holds the policy to another model."""
 
     @property
     def losses(self) -> tuple[str, ...]:

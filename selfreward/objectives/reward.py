@@ -48,7 +48,6 @@ class RewardConfig(PreferenceConfig):
 
 def with_reward_head(policy: PreTrainedModel, lora: LoraConfig) -> Any:
     """The policy's body under a new head of one output, with an adapter to train; the head is trained whole."""
-    from peft import LoraConfig as PeftLoraConfig
     from peft import get_peft_model
     from transformers import AutoModelForSequenceClassification
 
@@ -56,12 +55,4 @@ def with_reward_head(policy: PreTrainedModel, lora: LoraConfig) -> Any:
     config.num_labels = 1
     model: Any = AutoModelForSequenceClassification.from_config(config, dtype=policy.dtype)
     model.base_model.load_state_dict(policy.base_model.state_dict())
-    modules = lora.target_modules
-    adapter = PeftLoraConfig(
-        task_type="SEQ_CLS",
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=modules if isinstance(modules, str) else list(modules),
-    )
-    return get_peft_model(model.to(policy.device), adapter)
+    return get_peft_model(model.to(policy.device), lora.peft("SEQ_CLS"))

@@ -66,7 +66,8 @@ class IterationRow(Frozen):
     cost: TrainingCost | None
     """How fast training was, and what memory it took."""
     seconds: float
-    adapter: str | None
+    weights: str | None
+    """Directory of what it trained: an adapter, or a whole model."""
 
 
 def iteration_table(run: RunStore) -> list[IterationRow]:
@@ -86,7 +87,7 @@ def _row(it: IterationStore, gates: tuple[TrippedGate, ...]) -> IterationRow:
         entry = it.stage(stage)
         return None if entry is None else entry.rows
 
-    training = it.stage("adapter")
+    training = it.trained
     summary = training.summary if training is not None else {}
     return IterationRow(
         iteration=it.manifest.iteration,
@@ -106,7 +107,7 @@ def _row(it: IterationStore, gates: tuple[TrippedGate, ...]) -> IterationRow:
         reward_margins=_first_and_last(summary, "rewards/margins"),
         cost=training_cost(training),
         seconds=round(sum(stage.seconds for stage in it.manifest.stages.values()), 1),
-        adapter=str(it.path / "adapter") if training is not None and training.finished else None,
+        weights=str(it.weights) if training is not None and training.finished else None,
     )
 
 

@@ -42,8 +42,8 @@ class Step(Frozen):
     seal: str
     parent_seal: str | None
     """Of the manifest before."""
-    adapter: str | None
-    """Digest of the adapter's files; None where the model is as it was."""
+    weights: str | None
+    """Digest of the files of what was trained, adapter or whole model; None where the model is as it was."""
     root_model: dict[str, Any]
     templates: dict[str, str]
     """Hashes of rubric and prompt template."""
@@ -65,7 +65,7 @@ def lineage(run: RunStore) -> list[Step]:
 
 def _step(run: RunStore, it: IterationStore, before: IterationStore | None) -> Step:
     manifest, t = it.manifest, it.manifest.iteration
-    trained = it.stage("adapter")
+    trained = it.trained
     return Step(
         iteration=t,
         finished=manifest.finished,
@@ -75,7 +75,7 @@ def _step(run: RunStore, it: IterationStore, before: IterationStore | None) -> S
         manifest=f"{it.label}/{MANIFEST}",
         seal=kept(it, "seal", lambda: run.seal_of(t)),
         parent_seal=manifest.parent,
-        adapter=trained.digest if trained is not None and trained.finished else None,
+        weights=trained.digest if trained is not None and trained.finished else None,
         root_model=manifest.model,
         templates=manifest.templates,
         environment=manifest.environment,

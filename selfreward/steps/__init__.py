@@ -8,7 +8,7 @@ from selfreward.steps.iteration import begin_iteration, check_model, finish_iter
 from selfreward.steps.judgments import build_judgment_pairs, compare_judgments
 from selfreward.steps.pairs import Asked, ask_for_rule, build_pairs
 from selfreward.steps.seeds import build_examples, prompts_at_hand, read_seeds, seed_notices, store_seeds
-from selfreward.steps.training import skip_sft, train, train_sft, trained_policy
+from selfreward.steps.training import skip_sft, train, train_sft, trained_policy, training_notices
 
 __all__ = [
     "Asked",
@@ -34,6 +34,7 @@ __all__ = [
     "train",
     "train_sft",
     "trained_policy",
+    "training_notices",
     "write_prompts",
     "write_responses",
 ]

@@ -31,7 +31,7 @@ class RunJudge:
     settings: Mapping[str, Any]
     inputs: Mapping[str, str]
     weights: tuple[Path | None, Path | None] = (None, None)
-    """Adapters of the policy and of its reference, for a method that looks at both."""
+    """Of the policy and of its reference, for a method that looks at both."""
 
     def key(self, **judged: str) -> StageKey:
         """Of judgments of what has these hashes."""
@@ -60,8 +60,8 @@ def policy_of(s: Session, t: int) -> Policy:
     if t == 0:
         return Policy.root("M0")
     it = s.store.iteration(t - 1)
-    entry = it.stage("adapter")
-    return Policy.root(f"M{t}") if entry is None else Policy(f"M{t}", it.path / "adapter", entry.digest)
+    entry = it.trained
+    return Policy.root(f"M{t}") if entry is None else Policy(f"M{t}", it.weights, entry.digest)
 
 
 def reference_number(t: int, reference: Literal["previous", "initial"]) -> int:
@@ -118,7 +118,7 @@ def _policy_against_reference(s: Session, policy: Policy, config: JudgeConfig, m
         lambda: s.likelihood_engine(policy, engine),
         {**_settings(s, config, tags), "engine": key_settings(engine)},
         {"model": policy.digest, "judge.method.reference": reference.digest, **model_inputs(s)},
-        (policy.adapter, reference.adapter),
+        (policy.weights, reference.weights),
     )
 
 

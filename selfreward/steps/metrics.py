@@ -64,7 +64,7 @@ def iteration_metrics(run: RunStore, it: IterationStore, flagged: list[PairFlags
         found |= training_figures(training_log(it)) | _objective(it)
     found["counts"] = {name: dict(stage.counts) for name, stage in it.manifest.stages.items() if stage.counts}
     found["seconds"] = {name: stage.seconds for name, stage in it.manifest.stages.items()}
-    training = it.stage("adapter")
+    training = it.trained
     if training is not None:
         found["training"] = training.summary
     return found
@@ -100,7 +100,7 @@ def current_metrics(run: RunStore, it: IterationStore) -> dict[str, Any]:
 
 def _objective(it: IterationStore) -> dict[str, Any]:
     """What trained, and on how many rows; nothing where nothing did."""
-    entry = it.stage("adapter")
+    entry = it.trained
     if entry is None or not entry.finished:
         return {}
     rows = entry.counts["rows"] or sum(stage.rows for name in _TRAINED_ON if (stage := it.stage(name)))
@@ -211,7 +211,7 @@ def cost_log(it: IterationStore) -> list[dict[str, Any]]:
 
 
 def _lines(it: IterationStore, log: str) -> list[dict[str, Any]]:
-    entry = it.stage("adapter")
+    entry = it.trained
     logs = [file for file in entry.files if file.path == log] if entry is not None and entry.finished else []
     steps = []
     for file in logs:

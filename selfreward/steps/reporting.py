@@ -48,7 +48,7 @@ def _figures(it: IterationStore, now: Figures, before: Figures) -> Iterator[tupl
         if entry.rows:
             yield f"rows/{stage}", entry.rows
         yield from _drops(stage, entry.counts)
-    cost = training_cost(it.stage("adapter"))
+    cost = training_cost(it.trained)
     if cost is not None:
         yield "training/tokens_per_second", cost.tokens_per_second
         yield "training/peak_memory_gib", cost.peak_memory_gib

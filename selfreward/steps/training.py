@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from selfreward.config import RunConfig
 from selfreward.errors import StoreError
 from selfreward.objectives import ObjectiveConfig
+from selfreward.objectives.optimiser import LoraConfig
 from selfreward.records import Example, Labelled, PreferencePair, derive_seed, key_settings
 from selfreward.session import Policy, Session
 from selfreward.steps.keys import made_from, model_inputs
@@ -13,6 +15,27 @@ from selfreward.steps.metrics import JUDGMENT_PAIRS
 from selfreward.steps.reporting import warn_of_training
 from selfreward.storage.iteration import IterationStore, StageKey, Stored, check_file
 from selfreward.training.job import VERSION, TrainingJob
+
+_HIGHEST_OF_WHOLE_MODELS = 2e-5
+"""From this learning rate on, training all weights of a model is said to be unusual. Adapters begin there."""
+
+
+def training_notices(config: RunConfig) -> list[str]:
+    """What of the recipe is allowed and seldom meant: the defaults of learning rates are those of an adapter."""
+    if config.lora is not None:
+        return []
+    highest = {"train": max(_highest(objective.learning_rate) for objective in config.objectives)}
+    if config.sft.enabled:
+        highest["sft"] = config.sft.learning_rate
+    return [
+        f"{part}.learning_rate={rate:g} is an adapter's; all weights (lora: null) are usually trained at 1e-6 to 1e-5"
+        for part, rate in sorted(highest.items())
+        if rate >= _HIGHEST_OF_WHOLE_MODELS
+    ]
+
+
+def _highest(rate: float | tuple[float, ...]) -> float:
+    return max(rate) if isinstance(rate, tuple) else rate
 
 
 def train_sft(s: Session, it: IterationStore, data: Stored[Example]) -> Policy:
@@ -28,14 +51,14 @@ def skip_sft(it: IterationStore) -> Policy:
     Raises:
         StoreError: an earlier start of the run trained M1.
     """
-    trained = it.stage("adapter")
+    trained = it.trained
     if trained is not None and trained.finished:
         raise StoreError(
             f"{it.path}: M1 was trained here, and the recipe now says sft.enabled: false or has no seeds. Go back to "
             "the old settings, or start a new run with --name NEW"
         )
     if trained is not None:
-        it.forget("adapter")  # it was stopped before there was anything
+        it.forget(it.weights.name)  # it was stopped before there was anything
     return Policy.root("M1")
 
 
@@ -63,12 +86,12 @@ def trained_policy(it: IterationStore) -> Policy:
     Raises:
         StoreError: a file of it is missing or damaged.
     """
-    label, entry = f"M{it.manifest.iteration + 1}", it.stage("adapter")
+    label, entry = f"M{it.manifest.iteration + 1}", it.trained
     if entry is None:
         return Policy.root(label)
     for file in entry.files:
         check_file(it.path, file)
-    return Policy(label, it.path / "adapter", entry.digest)
+    return Policy(label, it.weights, entry.digest)
 
 
 @dataclass(frozen=True)
@@ -84,15 +107,14 @@ def _train(s: Session, it: IterationStore, what: _Training, parent: Policy) -> P
     settings = {
         "seed": s.config.seed,
         **what.key,
-        # A parent's adapter has its shape; how the root model is held is free in every training.
-        "lora": {"load_in_4bit": s.config.lora.load_in_4bit} if parent.adapter else key_settings(s.config.lora),
+        "lora": _held(s.config.lora, parent),
     }
     key = StageKey(VERSION, settings, {"parent": parent.digest, **model_inputs(s), **made_from(it, *what.sources)})
     job = TrainingJob(
         section=what.section,
         objective=what.objective,
         model=s.model,
-        adapter=str(parent.adapter) if parent.adapter else None,
+        parent=str(parent.weights) if parent.weights else None,
         lora=s.config.lora,
         data=tuple(str(path) for stored in what.sources.values() for path in stored.paths()),
         seed=derive_seed(s.config.seed, it.manifest.iteration, "training"),
@@ -100,8 +122,15 @@ def _train(s: Session, it: IterationStore, what: _Training, parent: Policy) -> P
         name=it.label,
         tracking=s.tracking if s.config.report_to else None,
     )
-    before = it.stage("adapter")
+    before = it.trained
     trained = s.run_training(it, job, key)
     if before is None or not before.finished:
         warn_of_training(s, it)
     return trained
+
+
+def _held(lora: LoraConfig | None, parent: Policy) -> dict[str, Any] | None:
+    """For a key: an adapter has the shape of its parent's, while 4 bits are free in every training."""
+    if lora is None:
+        return None
+    return {"load_in_4bit": lora.load_in_4bit} if parent.weights else key_settings(lora)

@@ -14,6 +14,7 @@ from selfreward.storage.durable import TEMPORARY, storing, sync
 from selfreward.storage.iteration import MANIFEST, IterationStore
 from selfreward.storage.overrides import OVERRIDES
 from selfreward.storage.run import RunStore
+from selfreward.training.job import ADAPTER, MODEL
 
 _SETTLED = ("model", "seeds", "lora", "sft")
 """Settings that iteration 0 has used up; a fork always shares iteration 0."""
@@ -21,7 +22,8 @@ _AFTER_PAIRS = (
     "pairs",
     "labelled",
     "judgment_pairs",
-    "adapter",
+    ADAPTER,
+    MODEL,
     "compared_prompts",
     "compared_before",
     "compared_after",
@@ -91,9 +93,14 @@ def fork_config(parent: RunStore, at: int, changes: Mapping[str, Any], name: str
 
 
 def _differences(old: RunConfig, new: RunConfig, section: str) -> list[str]:
-    before, after = getattr(old, section), getattr(new, section)
-    assert isinstance(before, Frozen)
-    return changed_settings(key_settings(before), key_settings(after), f"{section}.")
+    before, after = _settings(getattr(old, section)), _settings(getattr(new, section))
+    if before is None or after is None:
+        return changed_settings({section: before}, {section: after})
+    return changed_settings(before, after, f"{section}.")
+
+
+def _settings(section: Frozen | None) -> dict[str, Any] | None:
+    return None if section is None else key_settings(section)
 
 
 def _finished(parent: RunStore, t: int) -> IterationStore:

@@ -19,6 +19,7 @@ from selfreward.storage.durable import discard, file_hash, move_into_place, writ
 from selfreward.storage.events import now
 from selfreward.storage.manifest import FileEntry, Manifest, StageEntry
 from selfreward.storage.tables import read_table, write_table
+from selfreward.training.job import ADAPTER, MODEL
 
 R = TypeVar("R", bound=Record)
 MANIFEST = "manifest.json"
@@ -83,6 +84,16 @@ class IterationStore:
         return self.manifest.stages.get(name)
 
     @property
+    def trained(self) -> StageEntry | None:
+        """The entry of its training, whichever it makes, if that was begun."""
+        return self.stage(ADAPTER) or self.stage(MODEL)
+
+    @property
+    def weights(self) -> Path:
+        """Where its training puts what it made: an adapter over the root model, or a whole model."""
+        return self.path / (ADAPTER if self.stage(MODEL) is None else MODEL)
+
+    @property
     def taken_over(self) -> bool:
         """Whether a fork took the whole iteration over as it is."""
         return self._inherited and self.manifest.finished
@@ -121,6 +132,24 @@ class IterationStore:
         elif not self._inherited:
             self._refuse_changes(name, entry, key)
         return entry
+
+    def begin_training(self, makes: str, key: StageKey) -> StageEntry:
+        """The same of the stage that trains, whose name is what it makes: an adapter, or a whole model.
+
+        Raises:
+            StoreError: it was begun with other settings or on other inputs, or has made the other of the two.
+        """
+        other = MODEL if makes == ADAPTER else ADAPTER
+        entry = self.stage(other)
+        if entry is not None and entry.finished:
+            made = "all weights" if other == MODEL else "an adapter"
+            raise StoreError(
+                f"{self.path}: trained {made}, and lora now says otherwise. Go back to the old settings, or start a "
+                "new run with --name NEW"
+            )
+        if entry is not None:
+            self.forget(other)  # it was stopped before there was anything
+        return self.begin(makes, key)
 
     def add_shard(self, name: str, shard: Shard[R], record: type[R], *, seconds: float) -> None:
         """Store a shard, then name it in the manifest."""

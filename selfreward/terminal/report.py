@@ -48,8 +48,9 @@ def where_and_what_next(config: RunConfig, run: RunStore, default_runs_dir: Path
     with_pairs = [row.iteration for row in rows if row.pairs]
     yield f"{run.path}: everything; {CONFIG} has every setting, {MANIFEST} of each iteration what it was made from"
     for row in rows:
-        if row.adapter:
-            yield f"{row.adapter}: {row.model}, a PEFT adapter over {config.model.name}"
+        if row.weights:
+            over = f"a PEFT adapter over {config.model.name}" if config.lora is not None else "a whole model"
+            yield f"{row.weights}: {row.model}, {over}"
         if row.pairs:
             yield f"{run.path / f'iter-{row.iteration:03d}' / 'pairs'}: {row.pairs} preference pairs (Parquet)"
         if row.labelled:

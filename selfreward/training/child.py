@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from selfreward.engines.loading import load_chat
 from selfreward.errors import SelfRewardError, TrainingError
 from selfreward.objectives.optimiser import micro_batches, processes_here
+from selfreward.objectives.reference import HeldConfig
 from selfreward.objectives.reward import RewardConfig
 from selfreward.tracking import training_callbacks
 from selfreward.training.checkpoints import keeper, last_checkpoint, load_as_saved
@@ -23,7 +24,7 @@ from selfreward.training.job import JOB, RESULT, REWARD_MODEL, TRAINER, Training
 from selfreward.training.launching import is_first, take_device
 from selfreward.training.rows import load_rows
 from selfreward.training.watching import is_finite, reporter
-from selfreward.training.weights import load_policy, load_reward_model, save_adapter
+from selfreward.training.weights import initial_model, load_policy, load_reward_model, save_policy
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -54,7 +55,11 @@ def _run(out: Path, say: Say) -> None:
     set_seed(job.seed)
     rewards = isinstance(job.objective, RewardConfig)
     model = load_reward_model(job) if rewards else load_policy(job)
-    trainer: Any = job.objective.trainer(model, chat, data, str(out / TRAINER), job.seed, held_out)
+    arguments = (model, chat, data, str(out / TRAINER), job.seed, held_out)
+    if isinstance(job.objective, HeldConfig):
+        trainer: Any = job.objective.trainer(*arguments, initial_model(job))
+    else:
+        trainer = job.objective.trainer(*arguments)
     trainer.add_callback(reporter(say if is_first() else lambda message: None))
     trainer.add_callback(cost_recorder(trainer, out / COST))
     trainer.add_callback(keeper(trainer))
@@ -63,13 +68,13 @@ def _run(out: Path, say: Say) -> None:
             trainer.add_callback(callback)
     load_as_saved(trainer)
     steps = _train(trainer, job, last_checkpoint(out / TRAINER))
+    if not rewards:
+        save_policy(trainer, out / job.makes, job, chat)  # all processes, where each has a part of the weights
     if not is_first():
         return
     if rewards:
         trainer.model.merge_and_unload().save_pretrained(str(out / REWARD_MODEL))
         chat.tokenizer.save_pretrained(str(out / REWARD_MODEL))
-    else:
-        save_adapter(trainer, out / "adapter", job.model.name)
     scored = candidates(trainer.state.log_history)
     log = sorted([*steps, *scored], key=lambda entry: entry["step"])
     # Sorted, as the Trainer sorts what it reads back from a checkpoint.
@@ -135,8 +140,8 @@ def main(out: Path) -> None:
     except SelfRewardError as error:
         say({"error": str(error)})
         sys.exit(1)
-    except SafetensorError as error:  # a full disk, when the adapter is saved
-        say({"error": f"training could not write its adapter: {error} ({out}). Finished work is kept"})
+    except SafetensorError as error:  # a full disk, when the model is saved
+        say({"error": f"training could not write its model: {error} ({out}). Finished work is kept"})
         sys.exit(1)
     except OSError as error:
         why = error.strerror or str(error)

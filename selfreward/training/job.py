@@ -16,10 +16,17 @@ from selfreward.training.cost import TrainingCost
 
 VERSION = 1
 REWARD_MODEL = "reward_model"
+ADAPTER, MODEL = "adapter", "model"
+"""What training makes, and the name of its stage and its directory."""
 JOB = "job.json"
 RESULT = "result.json"
 TRAINER = "trainer"
 """Directory of the Trainer's own files."""
+
+
+def makes(lora: LoraConfig | None) -> str:
+    """Of the two, what training with these settings makes."""
+    return MODEL if lora is None else ADAPTER
 
 
 class TrainingJob(Frozen):
@@ -29,9 +36,11 @@ class TrainingJob(Frozen):
     """Of the recipe, where the objective's settings are; errors name it. None where they are given by themselves."""
     objective: ObjectiveConfig | RewardConfig
     model: ModelConfig
-    adapter: str | None
-    """The parent's adapter, which is trained on; None starts a new one."""
-    lora: LoraConfig
+    parent: str | None
+    """What the parent was trained to: an adapter, which is trained on, or a whole model; None begins with the root
+    model."""
+    lora: LoraConfig | None
+    """None trains all weights."""
     data: tuple[str, ...]
     """Parquet files of examples, pairs or labelled responses."""
     seed: int
@@ -41,6 +50,11 @@ class TrainingJob(Frozen):
     """Where its figures go besides its log."""
     accelerate_config: str | None = None
     """The file that several processes are launched through."""
+
+    @property
+    def makes(self) -> str:
+        """An adapter, or a whole model."""
+        return makes(self.lora)
 
     def named(self, setting: str) -> str:
         """One of the objective's settings, as ``--set`` names it."""

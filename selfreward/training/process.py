@@ -39,7 +39,7 @@ class _Words:
 
 
 def train(job: TrainingJob, key: str, out: Path, on_step: OnStep, say: Say) -> TrainingResult:
-    """Run the job in processes of its own; ``out/adapter`` holds what it made.
+    """Run the job in processes of its own; ``out`` holds what it made, in a directory of the name ``job.makes``.
 
     It goes on from the last checkpoint in ``out`` where that has the same key, a hash of what is trained on what.
 

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfreward.engines.loading import load_merged, load_weights, training_dtype
 from selfreward.errors import TrainingError
+from selfreward.models import resolve_model
 from selfreward.objectives.reward import with_reward_head
 from selfreward.training.job import TrainingJob
 
+if TYPE_CHECKING:
+    from selfreward.engines.chat import Chat
+
+_MASTER = "float32"
+"""Of a whole model that is trained; accelerators compute with it in bfloat16 (autocast). A step of 1e-6 is less than
+bfloat16 can tell apart at the size of a usual weight: AdamW on such weights would move almost none of them."""
+
 
 def load_policy(job: TrainingJob) -> Any:
-    """The root model with the parent's adapter over it, or a new one."""
-    from peft import LoraConfig as PeftLoraConfig
+    """What the job trains: all weights of the parent, or the root model with the parent's adapter or a new one."""
+    parent = Path(job.parent) if job.parent else None
+    if job.lora is None:
+        return load_merged(job.model, parent, _MASTER)
     from peft import PeftModel, get_peft_model
 
     weights: Any = load_weights(job.model, training_dtype(), in_4bit=job.lora.load_in_4bit)
-    if job.adapter is not None:
-        return PeftModel.from_pretrained(weights, job.adapter, is_trainable=True)
-    modules = job.lora.target_modules
-    lora = PeftLoraConfig(
-        task_type="CAUSAL_LM",
-        r=job.lora.r,
-        lora_alpha=job.lora.alpha,
-        lora_dropout=job.lora.dropout,
-        target_modules=modules if isinstance(modules, str) else list(modules),
-    )
+    if parent is not None:
+        return PeftModel.from_pretrained(weights, str(parent), is_trainable=True)
     try:
-        policy: Any = get_peft_model(weights, lora)
+        policy: Any = get_peft_model(weights, job.lora.peft("CAUSAL_LM"))
     except ValueError as error:  # no layer of that name, or one that can have no adapter
         raise TrainingError(f"lora.target_modules: {error}") from error
     model: Any = policy.get_base_model()
@@ -43,12 +47,43 @@ def load_policy(job: TrainingJob) -> Any:
     return policy
 
 
+def initial_model(job: TrainingJob) -> Callable[[], Any] | None:
+    """Loads M0, where a whole model that is another one may be held to it."""
+    if job.lora is not None or job.parent is None:
+        return None
+    return lambda: load_weights(job.model, _MASTER)
+
+
 def load_reward_model(job: TrainingJob) -> Any:
-    adapter = Path(job.adapter) if job.adapter else None
-    return with_reward_head(load_merged(job.model, adapter, training_dtype()), job.lora)
+    assert job.lora is not None  # a reward model is always trained through an adapter, which is merged in the end
+    parent = Path(job.parent) if job.parent else None
+    return with_reward_head(load_merged(job.model, parent, training_dtype()), job.lora)
 
 
-def save_adapter(trainer: Any, path: Path, model: str) -> None:
+def save_policy(trainer: Any, path: Path, job: TrainingJob, chat: Chat) -> None:
+    """Adapter or whole model, as safetensors."""
+    if job.lora is None:
+        _save_model(trainer, path, Path(resolve_model(job.model.name, job.model.revision).path), chat)
+    elif trainer.accelerator.is_main_process:
+        _save_adapter(trainer, path, job.model.name)
+
+
+def _save_model(trainer: Any, path: Path, root: Path, chat: Chat) -> None:
+    """Weights in float32, since the next iteration goes on from them; all else as the root model has it."""
+    trainer.save_model(str(path))  # it gathers the weights where they are spread over processes; all of these call it
+    if not trainer.accelerator.is_main_process:
+        return
+    for file in path.glob("*.bin"):  # the trainer's own arguments, pickled
+        file.unlink()
+    chat.tokenizer.save_pretrained(str(path))
+    for name in ("config.json", "generation_config.json"):
+        # As they came: training leaves settings of its own in them, and they name the precision to serve the model in.
+        (path / name).unlink(missing_ok=True)
+        if (root / name).exists():
+            shutil.copyfile(root / name, path / name)
+
+
+def _save_adapter(trainer: Any, path: Path, model: str) -> None:
     trainer.model.save_pretrained(str(path), selected_adapters=["default"], safe_serialization=True)
     (path / "README.md").unlink(missing_ok=True)  # PEFT's empty model card, with a local path in it
     _settle_adapter_config(path / "adapter_config.json", model)

@@ -165,7 +165,7 @@ def _prompt_file(match: Match, config: RunConfig) -> Path:
 
 def _responses(who: Who, prompts: Sequence[Prompt], samples: int, desk: _Desk) -> list[Response]:
     config, tags, chat = who.config.responses.model_copy(update={"n": samples}), who.model.reasoning_tags, who.chat
-    assert chat is not None  # a model of a run has adapters, and its tokenizer is here
+    assert chat is not None  # a model of a run is served here, and its tokenizer is here
 
     def answer(part: Sequence[Prompt], start: int) -> Asking[Shard[Response]]:
         return generate_responses(part, config, chat, who.label, tags, derive_seed(who.config.seed, COMPARED, start))

@@ -83,7 +83,7 @@ def model_of_run(run: RunStore, t: int | None, config: RunConfig) -> Who:
         who,
         references={
             "initial": Reference("M0", None, "root"),
-            "previous": Reference(f"M{t - 1}", before.adapter, before.digest),
+            "previous": Reference(f"M{t - 1}", before.weights, before.digest),
         },
     )
 
@@ -105,13 +105,13 @@ def _model_of_run(run: RunStore, t: int | None, config: RunConfig) -> tuple[Who,
     it = trained[t]
     root = resolve_model(config.model.name, config.model.revision)
     if it.manifest.model["fingerprint"] != root.fingerprint:
-        raise StoreError(f"{it.path}: its adapter belongs to another root model than {config.model.name} as it is now")
-    entry = it.stage("adapter")
+        raise StoreError(f"{it.path}: its model belongs to another root model than {config.model.name} as it is now")
+    entry = it.trained
     if entry is None:  # M1 is M0 where SFT was left out
         return who, t
     for file in entry.files:
         check_file(it.path, file)
-    return replace(who, adapter=it.path / "adapter", digest=entry.digest), t
+    return replace(who, weights=it.weights, digest=entry.digest), t
 
 
 def trained_models(run: RunStore) -> dict[int, IterationStore]:
@@ -120,7 +120,7 @@ def trained_models(run: RunStore) -> dict[int, IterationStore]:
 
 
 def _gives_a_model(it: IterationStore) -> bool:
-    entry = it.stage("adapter")
+    entry = it.trained
     return it.manifest.finished if entry is None else entry.finished
 
 
@@ -137,7 +137,7 @@ class OpenEngine:
             self.close()
             self._open = who.model, who.engine, who.engine.open(who.model, replace(self._room, setting=who.setting))
         engine = self._open[2]
-        engine.use(who.adapter)
+        engine.use(who.weights)
         return engine
 
     def close(self) -> None:
@@ -206,7 +206,7 @@ def who_inputs(who: Who) -> dict[str, str]:
     endpoint = isinstance(who.engine, ServerConfig)
     return {
         "model": who.model.name if endpoint else resolve_model(who.model.name, who.model.revision).fingerprint,
-        "adapter": who.digest,
+        "trained weights": who.digest,
         "chat template": chat.fingerprint if chat else "none",
     }
 

@@ -26,7 +26,7 @@ class Reference:
     """A model that rewards are taken against."""
 
     label: str
-    adapter: Path | None
+    weights: Path | None
     digest: str
 
 
@@ -39,9 +39,10 @@ class Who:
     model: ModelConfig
     engine: AnyEngine
     label: str
-    adapter: Path | None = None
+    weights: Path | None = None
+    """Of a model of a run: its adapter over the root model, or the whole model."""
     digest: str = "root"
-    """Hash of the adapter."""
+    """Their hash."""
     setting: str = "engine"
     """Where its engine is set, for messages."""
     references: Mapping[str, Reference] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Who:
             case RewardModelConfig() as method:
                 root, engine = method.root(), method.engine()
                 return replace(
-                    who, model=root, engine=engine, label=method.model, adapter=None, digest="root", setting=_REWARDS
+                    who, model=root, engine=engine, label=method.model, weights=None, digest="root", setting=_REWARDS
                 )
             case VerifiableConfig() as method:
                 return replace(who, label=method.label)
@@ -78,7 +79,7 @@ class Who:
         """What a question depends on."""
         method = self.config.judge.method
         if isinstance(method, ImplicitConfig):
-            return Listener(engine.chat, engine.context, self.adapter, self._reference(method).adapter)
+            return Listener(engine.chat, engine.context, self.weights, self._reference(method).weights)
         return Listener(engine.chat, engine.context)
 
     def inputs(self) -> dict[str, str]:

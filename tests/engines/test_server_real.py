@@ -217,4 +217,4 @@ def test_a_run_that_is_judged_by_the_endpoint(
     assert first.judgments.num_rows == 3 * first.prompts.num_rows
     assert all(0 <= score <= 5 for score in first.judgments["score"])
     assert first.pairs.num_rows > 0
-    assert first.adapter is not None
+    assert first.weights is not None

@@ -320,7 +320,7 @@ def test_an_adapter_that_vllm_cannot_load_is_merged(
     """Known only when vLLM tries: nothing in the adapter's config says so."""
 
     def cannot_load(child: ScriptedChild, message: Any) -> None:
-        if isinstance(message, list) and not child.messages[0].merge_adapter and child.messages[0].serve.adapter:
+        if isinstance(message, list) and not child.messages[0].merge_adapter and child.messages[0].serve.weights:
             return child.say(Failed("Call to add_lora method failed: LoRA modules not found", dead))
         return answers_all(child, message)
 

@@ -182,3 +182,34 @@ def test_an_adapter_that_vllm_refuses_is_merged(vllm: VllmEngine, plain: Engine,
     assert "the adapter is merged before it is served: vLLM does not yet support DoRA" in log.read_text()
     vllm.close()
     assert [path.name for path in log.parent.iterdir()] == [log.name]
+
+
+@pytest.fixture(scope="module")
+def whole(builtin_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole model, as full fine-tuning makes it: the real one with other weights, in float32."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_pretrained(builtin_model, dtype=torch.float32)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(1 + 0.05 * torch.randn_like(weight))
+    directory = tmp_path_factory.mktemp("whole") / "model"
+    model.save_pretrained(directory)
+    AutoTokenizer.from_pretrained(builtin_model).save_pretrained(directory)
+    return directory
+
+
+def test_a_whole_model_is_loaded_in_the_place_of_the_root(vllm: VllmEngine, plain: Engine, whole: Path) -> None:
+    """By a process of its own, so that nothing of the weights before is in its memory or in its cache."""
+    vllm.use(None)
+    root = scores(vllm)
+    (before,) = vllm.processes()
+    vllm.use(whole)
+    plain.use(whole)
+    assert_same_model(vllm, plain)
+    assert math.dist(scores(vllm), root) > 0.01
+    assert vllm.processes() != [before]
+    vllm.use(None)
+    assert scores(vllm) == pytest.approx(root, abs=1e-3)

@@ -101,7 +101,7 @@ def test_a_killed_training_goes_on_as_if_it_never_had_been(
     about = {"batch_size": 4, "micro_batch_size": 2, "epochs": 2, "learning_rate": 1e-2, "save_steps": 2, **settings}
     objective: Any = TypeAdapter(ObjectiveConfig).validate_python({"type": kind, **about})
     held = LoraConfig(r=2, alpha=4, **lora)
-    job = make_job(objective, rows_for(kind, 12), adapter=trained_before, lora=held)
+    job = make_job(objective, rows_for(kind, 12), parent=trained_before, lora=held)
     whole = Watched(job, tmp_path / "whole")
     expected = whole.train()
     assert len(expected.steps) == 6

@@ -20,7 +20,7 @@ def losses(tiny_model: Path, out: Path, dropout: float, **settings: Any) -> list
     model = ModelConfig(name=str(tiny_model))
     objective: Any = TypeAdapter(ObjectiveConfig).validate_python({"epochs": 3, **EXACT, **settings})
     lora = LoraConfig(r=2, alpha=4, dropout=dropout)
-    job = TrainingJob(section="train", objective=objective, model=model, adapter=None, lora=lora, data=(), seed=1)
+    job = TrainingJob(section="train", objective=objective, model=model, parent=None, lora=lora, data=(), seed=1)
     import torch
 
     torch.manual_seed(0)

@@ -56,7 +56,7 @@ def test_a_root_model_in_4_bits_trains_an_adapter_for_the_full_one(
     assert result.steps[-1]["loss"] < result.steps[0]["loss"]
     assert 1e-5 < abs(result.steps[0]["loss"] - full.steps[0]["loss"]) < 0.5, "it computes with rounded weights"
     dpo = make_job(DPOConfig(batch_size=2, epochs=2, learning_rate=1e-2), [pair(n, words=3) for n in range(2)])
-    on = dpo.model_copy(update={"lora": rounded, "adapter": str(tmp_path / "sft" / "adapter")})
+    on = dpo.model_copy(update={"lora": rounded, "parent": str(tmp_path / "sft" / "adapter")})
     result = train(on, "k", tmp_path / "dpo", lambda *_: None, print)
     assert result.steps[0]["loss"] == pytest.approx(0.6931, abs=1e-2)
     assert result.steps[-1]["loss"] != result.steps[0]["loss"]

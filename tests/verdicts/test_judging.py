@@ -15,7 +15,7 @@ from selfreward.verdicts.judging import model_of_run, named_model, plain_config
 
 def test_a_named_model_with_the_engines_settings() -> None:
     who = named_model(plain_config("some/model", ["engine.type=transformers", "engine.batch_size=2"]))
-    assert (who.label, who.model.name, who.adapter) == ("some/model", "some/model", None)
+    assert (who.label, who.model.name, who.weights) == ("some/model", "some/model", None)
     assert isinstance(who.engine, TransformersConfig)
     assert who.engine.batch_size == 2
     assert who.setting == "engine"
@@ -49,7 +49,7 @@ def test_a_run_that_has_not_trained_it(finished_run: RunStore, config: RunConfig
     with pytest.raises(StoreError, match=r"small: has no M9; it has M0, M1, M2, M3\. Name one with -i"):
         model_of_run(finished_run, 9, config)
     root = model_of_run(finished_run, 0, config)
-    assert (root.label, root.adapter, root.digest) == ("M0 of small", None, "root")
+    assert (root.label, root.weights, root.digest) == ("M0 of small", None, "root")
 
 
 def test_nothing_trained_is_the_root_model(finished_run: RunStore, config: RunConfig) -> None:
