@@ -10,7 +10,7 @@ Kind = Literal["prompts", "recipes", "seeds"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _PACKAGE = Path(__file__).resolve().parent
 # Files that lie beside the resources, but that nobody asks for by name.
-_NOT_RESOURCES = ("__pycache__", ".DS_Store")
+_NOT_RESOURCES = ("__pycache__", ".DS_Store", "accelerate")
 
 
 def resource_dir(kind: Kind) -> Path:

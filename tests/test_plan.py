@@ -11,6 +11,7 @@ from selfreward.errors import ConfigError, ModelError, SeedError, StageError, Te
 from selfreward.plan import Plan, StagePlan, make_plan
 from selfreward.resources import find, names
 from selfreward.storage.run import RunStore
+from selfreward.training.job import makes
 
 
 def demo(tmp_path: Path, *overrides: str) -> RunConfig:
@@ -28,7 +29,7 @@ def test_every_recipe_can_be_planned(name: str) -> None:
     plan = make_plan(config)
     stages = [one.stage for one in plan.self_reward]
     assert stages[:2] == ["prompts", "responses"]
-    assert {config.pairs.stage, "adapter"} <= set(stages)
+    assert {config.pairs.stage, makes(config.lora)} <= set(stages)
     assert ("judgments" in stages) == (config.pairs.type != "spin")
     assert all(one.rows > 0 for one in plan.self_reward)
 
