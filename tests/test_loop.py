@@ -277,7 +277,7 @@ def _hashes(store: RunStore) -> dict[str, str]:
         for t in store.iterations()
         for entry in store.iteration(t).manifest.stages.values()
         for file in entry.files
-        if file.path != "metrics.json"
+        if file.path != "metrics.json" and not file.timings
     }
 
 
