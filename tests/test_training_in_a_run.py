@@ -9,6 +9,7 @@ from selfreward.config import load_config
 from selfreward.errors import TrainingError
 from selfreward.loop import run
 from selfreward.progress import Reporter
+from selfreward.steps.metrics import cost_log
 from selfreward.storage.run import RunStore
 from selfreward.storage.verify import verify
 
@@ -46,6 +47,8 @@ def test_training_goes_on_and_the_run_is_that_of_one_never_cut_off(
     assert not scratch.exists()
     assert verify(cut.path) == []
     assert _made(cut) == _made(whole)
+    trained = cut.iteration(0).manifest.stages["adapter"].summary["steps"]
+    assert [step["step"] for step in cost_log(cut.iteration(0))] == [*range(1, trained + 1)], "before the cut too"
 
 
 def test_other_settings_begin_anew(
@@ -64,4 +67,5 @@ def test_other_settings_begin_anew(
 
 
 def _made(store: RunStore) -> dict[str, str]:
-    return {file.path: file.sha256 for file in store.iteration(0).manifest.stages["adapter"].files}
+    files = store.iteration(0).manifest.stages["adapter"].files
+    return {file.path: file.sha256 for file in files if not file.timings}

@@ -64,6 +64,8 @@ def cost_recorder(trainer: Any, path: Path) -> Any:
         last: Mapping[str, float] = {}
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if not state.is_world_process_zero:
+                return
             # Training that goes on from a checkpoint does the steps after it again.
             kept = [step for step in read_cost(path) if step["step"] <= state.global_step]
             path.write_text("".join(json.dumps(step) + "\n" for step in kept), encoding="utf-8")
