@@ -103,7 +103,8 @@ class Watched:
 
     @property
     def weights(self) -> bytes:
-        return (self.out / "adapter/adapter_model.safetensors").read_bytes()
+        (file,) = (self.out / self.job.makes).glob("*.safetensors")
+        return file.read_bytes()
 
     @property
     def log(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from selfreward.objectives.reward import with_reward_head
 from selfreward.training.job import TrainingJob
 
 if TYPE_CHECKING:
+    import torch
+
     from selfreward.engines.chat import Chat
 
 _MASTER = "float32"
@@ -26,10 +29,11 @@ def load_policy(job: TrainingJob) -> Any:
     """What the job trains: all weights of the parent, or the root model with the parent's adapter or a new one."""
     parent = Path(job.parent) if job.parent else None
     if job.lora is None:
-        return load_merged(job.model, parent, _MASTER)
+        return load_merged(job.model, parent, _MASTER, _first_place())
     from peft import PeftModel, get_peft_model
 
-    weights: Any = load_weights(job.model, training_dtype(), in_4bit=job.lora.load_in_4bit)
+    in_4bit = job.lora.load_in_4bit
+    weights: Any = load_weights(job.model, training_dtype(), None if in_4bit else _first_place(), in_4bit=in_4bit)
     if parent is not None:
         return PeftModel.from_pretrained(weights, str(parent), is_trainable=True)
     try:
@@ -47,6 +51,14 @@ def load_policy(job: TrainingJob) -> Any:
     return policy
 
 
+def _first_place() -> torch.device | None:
+    """Where weights are loaded: those that are spread over processes later may be too large for one accelerator."""
+    import torch
+
+    spread = any(os.environ.get(f"ACCELERATE_USE_{how}") == "true" for how in ("FSDP", "DEEPSPEED"))
+    return torch.device("cpu") if spread else None
+
+
 def initial_model(job: TrainingJob) -> Callable[[], Any] | None:
     """Loads M0, where a whole model that is another one may be held to it."""
     if job.lora is not None or job.parent is None:
@@ -61,32 +73,29 @@ def load_reward_model(job: TrainingJob) -> Any:
 
 
 def save_policy(trainer: Any, path: Path, job: TrainingJob, chat: Chat) -> None:
-    """Adapter or whole model, as safetensors."""
-    if job.lora is None:
-        _save_model(trainer, path, Path(resolve_model(job.model.name, job.model.revision).path), chat)
-    elif trainer.accelerator.is_main_process:
-        _save_adapter(trainer, path, job.model.name)
-
-
-def _save_model(trainer: Any, path: Path, root: Path, chat: Chat) -> None:
-    """Weights in float32, since the next iteration goes on from them; all else as the root model has it."""
-    trainer.save_model(str(path))  # it gathers the weights where they are spread over processes; all of these call it
+    """Adapter or whole model, as safetensors. All processes call it, since each may hold a part of the weights."""
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)
     if not trainer.accelerator.is_main_process:
         return
-    for file in path.glob("*.bin"):  # the trainer's own arguments, pickled
-        file.unlink()
+    policy = trainer.accelerator.unwrap_model(trainer.model_wrapped)
+    if job.lora is None:
+        # In float32, since the next iteration goes on from them.
+        policy.save_pretrained(str(path), state_dict=weights)
+        _settle_model(path, Path(resolve_model(job.model.name, job.model.revision).path), chat)
+    else:
+        policy.save_pretrained(str(path), selected_adapters=["default"], safe_serialization=True, state_dict=weights)
+        (path / "README.md").unlink(missing_ok=True)  # PEFT's empty model card, with a local path in it
+        _settle_adapter_config(path / "adapter_config.json", job.model.name)
+
+
+def _settle_model(path: Path, root: Path, chat: Chat) -> None:
+    """All but the weights as the root model has it."""
     chat.tokenizer.save_pretrained(str(path))
     for name in ("config.json", "generation_config.json"):
         # As they came: training leaves settings of its own in them, and they name the precision to serve the model in.
         (path / name).unlink(missing_ok=True)
         if (root / name).exists():
             shutil.copyfile(root / name, path / name)
-
-
-def _save_adapter(trainer: Any, path: Path, model: str) -> None:
-    trainer.model.save_pretrained(str(path), selected_adapters=["default"], safe_serialization=True)
-    (path / "README.md").unlink(missing_ok=True)  # PEFT's empty model card, with a local path in it
-    _settle_adapter_config(path / "adapter_config.json", model)
 
 
 def _settle_adapter_config(path: Path, model: str) -> None:

@@ -85,6 +85,7 @@ def trained_before(make_job: MakeJob, tmp_path: Path) -> str:
         ("sft", {}, {"dropout": 0.1}),
         ("dpo", {"disable_dropout": False}, {"dropout": 0.1}),
         ("dpo", {}, {"load_in_4bit": True}),
+        ("dpo", {"learning_rate": 1e-4}, None),
         ("kto", {}, {}),
         ("cpo", {}, {}),
     ],
@@ -96,11 +97,11 @@ def test_a_killed_training_goes_on_as_if_it_never_had_been(
     tmp_path: Path,
     kind: str,
     settings: dict[str, Any],
-    lora: dict[str, Any],
+    lora: dict[str, Any] | None,
 ) -> None:
     about = {"batch_size": 4, "micro_batch_size": 2, "epochs": 2, "learning_rate": 1e-2, "save_steps": 2, **settings}
     objective: Any = TypeAdapter(ObjectiveConfig).validate_python({"type": kind, **about})
-    held = LoraConfig(r=2, alpha=4, **lora)
+    held = None if lora is None else LoraConfig(r=2, alpha=4, **lora)
     job = make_job(objective, rows_for(kind, 12), parent=trained_before, lora=held)
     whole = Watched(job, tmp_path / "whole")
     expected = whole.train()

@@ -17,7 +17,7 @@ from selfreward.records import Example, Message, PreferencePair
 from selfreward.storage.tables import write_table
 from selfreward.training.job import TrainingJob, TrainingResult
 from selfreward.training.process import train
-from selfreward.training.weights import initial_model, load_policy
+from selfreward.training.weights import _first_place, initial_model, load_policy
 
 pytestmark = pytest.mark.slow
 QUESTION, ANSWER = Message(role="user", content="Say it."), Message(role="assistant", content="yes yes")
@@ -148,3 +148,13 @@ def test_the_first_loss_against_m0_is_not_that_against_the_parent(trained: Train
 def test_only_a_whole_model_that_is_not_m0_loads_m0(trained: Trained, tmp_path: Path) -> None:
     assert initial_model(trained.job(DPO, None)) is None
     assert initial_model(trained.job(DPO, LoraConfig(), tmp_path)) is None
+
+
+@pytest.mark.parametrize(("how", "place"), [(None, None), ("FSDP", "cpu"), ("DEEPSPEED", "cpu")])
+def test_weights_that_are_spread_over_processes_are_loaded_in_main_memory(
+    monkeypatch: pytest.MonkeyPatch, how: str | None, place: str | None
+) -> None:
+    if how is not None:
+        monkeypatch.setenv(f"ACCELERATE_USE_{how}", "true")
+    found = _first_place()
+    assert (None if found is None else found.type) == place
