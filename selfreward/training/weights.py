@@ -29,7 +29,8 @@ def load_policy(job: TrainingJob) -> Any:
     """What the job trains: all weights of the parent, or the root model with the parent's adapter or a new one."""
     parent = Path(job.parent) if job.parent else None
     if job.lora is None:
-        return load_merged(job.model, parent, _MASTER, _first_place())
+        whole: Any = load_merged(job.model, parent, _MASTER, _first_place())
+        return whole.requires_grad_(True)  # an earlier iteration's adapter, once merged, has left all of it frozen
     from peft import PeftModel, get_peft_model
 
     in_4bit = job.lora.load_in_4bit
