@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
     trainer: Any = trl.DPOTrainer(
         model=policy(trained=True),
-        ref_model=policy(trained=False) if side == TWO_COPIES else None,
+        ref_model=policy(trained=False).merge_and_unload() if side == TWO_COPIES else None,
         args=trl.DPOConfig(**settings, beta=config.at(1).beta, max_length=config.max_length),
         train_dataset=Dataset.from_parquet(str(directory / PAIRS)).select_columns(["prompt", "chosen", "rejected"]),
         processing_class=AutoTokenizer.from_pretrained(path),
