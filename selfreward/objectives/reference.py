@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from selfreward.objectives.optimiser import PreferenceConfig, processes_here
+from selfreward.objectives.optimiser import PreferenceConfig
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -28,8 +28,7 @@ class HeldConfig(PreferenceConfig):
         """
         if not _is_adapted(policy):
             return True
-        # Nor in several processes: TRL's first one writes them where the others do not look.
-        return self.epochs > 1 and processes_here() == 1 and not getattr(policy, "is_loaded_in_4bit", False)
+        return self.epochs > 1 and not getattr(policy, "is_loaded_in_4bit", False)
 
     def held(self, make: Callable[..., Trainer], policy: Any, load_initial: Callable[[], Any] | None) -> Trainer:
         """A trainer of TRL's that holds the policy to its reference.

@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from selfreward.tracking import training_callbacks
 from selfreward.training.checkpoints import keeper, last_checkpoint, load_as_saved
 from selfreward.training.cost import COST, cost_recorder, read_cost, summarise_cost
 from selfreward.training.held_out import candidates, hold_out, kept_step
-from selfreward.training.job import JOB, RESULT, REWARD_MODEL, TRAINER, TrainingJob, TrainingResult
+from selfreward.training.job import JOB, RESULT, REWARD_MODEL, ROWS, TRAINER, TrainingJob, TrainingResult
 from selfreward.training.launching import is_first, take_device
 from selfreward.training.rows import load_rows
 from selfreward.training.watching import is_finite, reporter
@@ -48,7 +49,7 @@ def _run(out: Path, say: Say) -> None:
     except ValueError as error:
         raise TrainingError(job.named(str(error))) from error
     chat = load_chat(job.model)
-    rows, counts = load_rows(job, chat)
+    rows, counts = load_rows(job, chat, out / ROWS)
     data, held_out = hold_out(job, rows)
     if held_out is not None:
         counts["rows"], counts["held_out"] = len(data), len(held_out)
@@ -56,10 +57,11 @@ def _run(out: Path, say: Say) -> None:
     rewards = isinstance(job.objective, RewardConfig)
     model = load_reward_model(job) if rewards else load_policy(job)
     arguments = (model, chat, data, str(out / TRAINER), job.seed, held_out)
-    if isinstance(job.objective, HeldConfig):
-        trainer: Any = job.objective.trainer(*arguments, initial_model(job))
-    else:
-        trainer = job.objective.trainer(*arguments)
+    with _told_of_memory():  # the reference may compute here already
+        if isinstance(job.objective, HeldConfig):
+            trainer: Any = job.objective.trainer(*arguments, initial_model(job))
+        else:
+            trainer = job.objective.trainer(*arguments)
     trainer.add_callback(reporter(say if is_first() else lambda message: None))
     trainer.add_callback(cost_recorder(trainer, out / COST))
     trainer.add_callback(keeper(trainer))
@@ -91,14 +93,8 @@ def _run(out: Path, say: Say) -> None:
 
 
 def _train(trainer: Trainer, job: TrainingJob, checkpoint: Path | None) -> list[dict[str, float]]:
-    from accelerate.utils.memory import should_reduce_batch_size
-
-    try:
+    with _told_of_memory():
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    except RuntimeError as error:
-        if not should_reduce_batch_size(error):
-            raise
-        raise _OutOfMemory from error
     steps = [entry for entry in trainer.state.log_history if "loss" in entry]
     if not steps or not all(map(is_finite, steps)):
         raise TrainingError(
@@ -106,6 +102,18 @@ def _train(trainer: Trainer, job: TrainingJob, checkpoint: Path | None) -> list[
             f"{job.named('learning_rate')}. The parent model is untouched"
         )
     return steps
+
+
+@contextmanager
+def _told_of_memory() -> Iterator[None]:
+    from accelerate.utils.memory import should_reduce_batch_size
+
+    try:
+        yield
+    except RuntimeError as error:
+        if not should_reduce_batch_size(error):
+            raise
+        raise _OutOfMemory from error
 
 
 def _end_with_parent() -> None:

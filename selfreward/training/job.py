@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ConfigDict, Field
 
@@ -22,6 +22,8 @@ JOB = "job.json"
 RESULT = "result.json"
 TRAINER = "trainer"
 """Directory of the Trainer's own files."""
+ROWS = "rows"
+"""Directory of rows, where several processes share them."""
 
 
 def makes(lora: LoraConfig | None) -> str:
@@ -32,8 +34,9 @@ def makes(lora: LoraConfig | None) -> str:
 class TrainingJob(Frozen):
     """Everything that a training process needs to know."""
 
-    section: Literal["sft", "train", ""]
-    """Of the recipe, where the objective's settings are; errors name it. None where they are given by themselves."""
+    section: str
+    """Of the recipe, where the objective's settings are, such as ``train.0``; errors name it. Empty where they are given
+    by themselves."""
     objective: ObjectiveConfig | RewardConfig
     model: ModelConfig
     parent: str | None

@@ -14,7 +14,7 @@ from typing import Any
 
 from selfreward.errors import TrainingError
 from selfreward.training.checkpoints import last_checkpoint, settle, step_of
-from selfreward.training.job import JOB, RESULT, TRAINER, TrainingJob, TrainingResult
+from selfreward.training.job import JOB, RESULT, ROWS, TRAINER, TrainingJob, TrainingResult
 from selfreward.training.launching import command, processes_of
 
 _CHILD = "selfreward.training.child"
@@ -76,6 +76,8 @@ def train(job: TrainingJob, key: str, out: Path, on_step: OnStep, say: Say) -> T
 def _run(job: TrainingJob, out: Path, on_step: OnStep) -> _Words:
     """Start the processes and listen until the last of them has ended."""
     words = _Words()
+    shutil.rmtree(out / ROWS, ignore_errors=True)  # an earlier try's
+    (out / ROWS).mkdir()
     (out / JOB).write_text(job.model_dump_json(), encoding="utf-8")
     with (out / _LOG).open("w", encoding="utf-8") as log:
         child = subprocess.Popen(

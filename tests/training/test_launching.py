@@ -64,6 +64,8 @@ def test_the_users_config_launches(two: str, tmp_path: Path) -> None:
         ("num_machines: 1", "num_processes is None"),
         ("num_processes: many", "num_processes is 'many'"),
         ("num_processes: 8\nnum_machines: 2", "num_machines is 2"),
+        ("num_processes: 2\ndistributed_type: NO", "with distributed_type NO `accelerate launch` starts one"),
+        ("num_processes: 2\ndistributed_type: MULTI_CPU", "take MULTI_GPU.*use_cpu: true"),
     ],
 )
 def test_configs_that_cannot_be_used(tmp_path: Path, text: str | None, says: str) -> None:
@@ -91,12 +93,16 @@ def test_one_process_sees_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sft", "dpo"])
-def test_two_processes_learn_as_one_does(make_job: MakeJob, two: str, tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "held"), [("sft", {}), ("dpo", {}), ("dpo", {"lora": None})], ids=["sft", "dpo", "dpo of all weights"]
+)
+def test_two_processes_learn_as_one_does(
+    make_job: MakeJob, two: str, tmp_path: Path, kind: str, held: dict[str, Any]
+) -> None:
     objective: Any = {"sft": SFTConfig, "dpo": DPOConfig}[kind](
         batch_size=4, micro_batch_size=1, epochs=2, learning_rate=1e-2
     )
-    job = make_job(objective, rows_for(kind, 12))
+    job = make_job(objective, rows_for(kind, 12), **held)
     one = Watched(job, tmp_path / "one")
     both = Watched(job.model_copy(update={"accelerate_config": two}), tmp_path / "both")
     expected, found = one.train(), both.train()

@@ -55,6 +55,15 @@ def test_less_at_once_where_memory_runs_out_and_the_same_batch(
 
 
 @pytest.mark.slow
+def test_memory_may_run_out_where_the_reference_is_asked(make_job: MakeJob, happens: Happens, tmp_path: Path) -> None:
+    happens("reference:2")
+    objective = DPOConfig(batch_size=4, micro_batch_size="auto", epochs=2)  # with two epochs it is asked beforehand
+    found = Watched(make_job(objective, [pair(n) for n in range(4)]), tmp_path / "found")
+    assert len(found.train().steps) == 2
+    assert found.said == ["out of memory in training with train.micro_batch_size=4; it goes on with less at once"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "left", "says"),
     [
