@@ -174,6 +174,11 @@ class RunConfig(Frozen):
         objectives = self.objectives
         return objectives[min(iteration, len(objectives)) - 1].at(iteration)
 
+    def train_section(self, iteration: int) -> str:
+        """What that objective's settings stand in, as ``--set`` names it: ``train``, or one of a list."""
+        sections = [section for section, _ in self._trainings()]
+        return sections[min(iteration, len(sections)) - 1]
+
     @property
     def run_dir(self) -> Path:
         """The run's directory."""

@@ -263,9 +263,11 @@ def test_an_objective_for_each_iteration(tmp_path: Path) -> None:
     found = [config.objective(t) for t in (1, 2, 3, 4)]
     assert [objective.type for objective in found] == ["dpo", "orpo", "dpo", "dpo"]
     assert (found[0].beta, found[3].learning_rate) == (0.1, 1e-6)
+    assert [config.train_section(t) for t in (1, 2, 3, 4)] == ["train.0", "train.1", "train.2", "train.2"]
     assert make_config(config.model_dump(mode="json"), {}, "itself") == config
     one = load_config(recipe(tmp_path, train={"type": "dpo", "beta": [0.1, 0.2]}))
     assert [one.objective(t).beta for t in (1, 2, 3)] == [0.1, 0.2, 0.2]
+    assert one.train_section(2) == "train"
 
 
 def test_set_names_one_objective_of_several(tmp_path: Path) -> None:

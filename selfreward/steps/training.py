@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from selfreward.config import RunConfig
 from selfreward.errors import StoreError
@@ -77,7 +77,8 @@ def train(
         # In the key, so that it cannot be switched off under a model that was trained with it.
         key["meta_judge"] = key_settings(s.config.meta_judge)
         sources[JUDGMENT_PAIRS] = judgment_pairs
-    return _train(s, it, _Training("train", objective, key, sources), policy)
+    section = s.config.train_section(it.manifest.iteration)
+    return _train(s, it, _Training(section, objective, key, sources), policy)
 
 
 def trained_policy(it: IterationStore) -> Policy:
@@ -96,7 +97,7 @@ def trained_policy(it: IterationStore) -> Policy:
 
 @dataclass(frozen=True)
 class _Training:
-    section: Literal["sft", "train"]
+    section: str
     objective: ObjectiveConfig
     key: Mapping[str, Any]
     sources: Mapping[str, Stored[Any]]

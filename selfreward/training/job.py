@@ -35,8 +35,8 @@ class TrainingJob(Frozen):
     """Everything that a training process needs to know."""
 
     section: str
-    """Of the recipe, where the objective's settings are, such as ``train.0``; errors name it. Empty where they are given
-    by themselves."""
+    """Of the recipe, where the objective's settings are, such as ``train.0``; errors name it. Empty where they stand by
+    themselves."""
     objective: ObjectiveConfig | RewardConfig
     model: ModelConfig
     parent: str | None

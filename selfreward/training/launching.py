@@ -13,6 +13,9 @@ import yaml
 from selfreward.errors import ConfigError
 from selfreward.objectives.optimiser import OptimiserConfig, micro_batches
 
+_STARTS_ONE = ("NO", "MULTI_CPU", False)
+"""With these Accelerate starts one process (several on CPUs through MPI alone); unquoted, YAML reads NO as false."""
+
 
 def command(module: str, out: Path, accelerate_config: str | None) -> list[str]:
     """What starts ``module`` on a job, once or in all processes.
@@ -48,6 +51,13 @@ def processes_of(accelerate_config: str | None) -> int:
         raise ConfigError(
             f"{where}: num_machines is {found['num_machines']!r}, and training is started on this machine alone; set "
             "it to 1"
+        )
+    kind = found.get("distributed_type")
+    if processes > 1 and kind in _STARTS_ONE:
+        raise ConfigError(
+            f"{where}: num_processes is {processes}, and with distributed_type {'NO' if kind is False else kind} "
+            "`accelerate launch` starts one; take MULTI_GPU, FSDP or DEEPSPEED (MULTI_GPU with use_cpu: true for "
+            "processes on CPUs), or set num_processes to 1"
         )
     return processes
 
