@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,10 @@ def train(job: TrainingJob, key: str, out: Path, on_step: OnStep, say: Say) -> T
     """
     before = _job_before(out, key)
     if not before:
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir(parents=True)
-        (out / _KEY).write_text(key, encoding="utf-8")
+        with _writing(out):
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir(parents=True)
+            (out / _KEY).write_text(key, encoding="utf-8")
     sizes = _sizes(job, before)
     for size in sizes:
         objective = job.objective.model_copy(update={"micro_batch_size": size})
@@ -76,9 +78,10 @@ def train(job: TrainingJob, key: str, out: Path, on_step: OnStep, say: Say) -> T
 def _run(job: TrainingJob, out: Path, on_step: OnStep) -> _Words:
     """Start the processes and listen until the last of them has ended."""
     words = _Words()
-    shutil.rmtree(out / ROWS, ignore_errors=True)  # an earlier try's
-    (out / ROWS).mkdir()
-    (out / JOB).write_text(job.model_dump_json(), encoding="utf-8")
+    with _writing(out):
+        shutil.rmtree(out / ROWS, ignore_errors=True)  # an earlier try's
+        (out / ROWS).mkdir()
+        (out / JOB).write_text(job.model_dump_json(), encoding="utf-8")
     with (out / _LOG).open("w", encoding="utf-8") as log:
         child = subprocess.Popen(
             command(_CHILD, out, job.accelerate_config),
@@ -107,6 +110,17 @@ def _run(job: TrainingJob, out: Path, on_step: OnStep) -> _Words:
     if child.returncode != 0 and words.error is None and not words.out_of_memory:
         words.error = _failure(child.returncode, out / _LOG, words.crash)
     return words
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"training could not write: {error.strerror or error} ({out}). Finished work is kept: make room or give "
+            "write permission, then run the same command again"
+        ) from error
 
 
 def _close_after(child: subprocess.Popen[str], stdin: Any) -> None:

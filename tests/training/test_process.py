@@ -54,6 +54,12 @@ def test_less_at_once_where_memory_runs_out_and_the_same_batch(
         assert [s[name] for s in result.steps] == pytest.approx([s[name] for s in expected.steps], rel=1e-3, abs=1e-6)
 
 
+def test_a_directory_that_cannot_be_written(make_job: MakeJob, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TrainingError, match=r"could not write: Not a directory \(.*/file/out\)\. Finished"):
+        Watched(make_job(SFTConfig(), rows_for("sft", 1)), tmp_path / "file" / "out").train()
+
+
 @pytest.mark.slow
 def test_memory_may_run_out_where_the_reference_is_asked(make_job: MakeJob, happens: Happens, tmp_path: Path) -> None:
     happens("reference:2")
