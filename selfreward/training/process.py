@@ -108,7 +108,7 @@ def _run(job: TrainingJob, out: Path, on_step: OnStep) -> _Words:
                     child.stdout.read()  # until what it started has ended as well
                 child.wait()
     if child.returncode != 0 and words.error is None and not words.out_of_memory:
-        words.error = _failure(child.returncode, out / _LOG, words.crash)
+        words.error = _failure(child.returncode, out / _LOG, words.crash, job.named("micro_batch_size"))
     return words
 
 
@@ -169,9 +169,10 @@ def _out_of_memory(job: TrainingJob, size: int) -> str:
     )
 
 
-def _failure(code: int, log: Path, crash: str | None) -> str:
+def _failure(code: int, log: Path, crash: str | None, size: str) -> str:
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
     how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-    hint = "; the machine may be out of memory: try a smaller micro_batch_size" if code == -9 else ""
+    killed = code == -9 or any("(SIGKILL)" in line for line in last)  # by itself, or as its launcher tells it
+    hint = f"; the machine may be out of memory: try a smaller {size}" if killed else ""
     why = "" if crash is None else f" ({crash})"
     return f"the training process {how}{hint}{why}. Its last words ({log}):\n" + "\n".join(last)

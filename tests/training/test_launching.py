@@ -134,6 +134,16 @@ def test_what_one_of_them_fails_of_is_what_is_said(
 
 
 @pytest.mark.slow
+def test_a_killed_process_may_have_lacked_memory(
+    make_job: MakeJob, two: str, tmp_path: Path, happens: Callable[[str], None]
+) -> None:
+    happens("kill:1")
+    job = make_job(SFTConfig(batch_size=2), [example(0)] * 4, accelerate_config=two)
+    with pytest.raises(TrainingError, match=r"may be out of memory: try a smaller sft\.micro_batch_size"):
+        Watched(job, tmp_path / "out").train()
+
+
+@pytest.mark.slow
 def test_none_outlives_a_killed_launcher(make_job: MakeJob, two: str, tmp_path: Path) -> None:
     def kill(step: int, steps: int) -> None:
         (launcher,) = psutil.Process().children()
