@@ -35,6 +35,10 @@ def load_policy(job: TrainingJob) -> Any:
 
     in_4bit = job.lora.load_in_4bit
     weights: Any = load_weights(job.model, training_dtype(), None if in_4bit else _first_place(), in_4bit=in_4bit)
+    for layer in weights.modules():
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            # bitsandbytes would lay out its weights anew, for good, where training stops for an evaluation.
+            layer.support_avx512bf16_for_cpu = False
     if parent is not None:
         return PeftModel.from_pretrained(weights, str(parent), is_trainable=True)
     try:

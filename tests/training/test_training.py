@@ -8,7 +8,7 @@ from training_jobs import MakeJob, Watched, example, pair
 
 from selfreward.errors import TrainingError
 from selfreward.objectives.dpo import DPOConfig
-from selfreward.objectives.optimiser import LoraConfig
+from selfreward.objectives.optimiser import KeepBestConfig, LoraConfig
 from selfreward.objectives.sft import SFTConfig
 from selfreward.training.process import train
 
@@ -62,6 +62,13 @@ def test_a_root_model_in_4_bits_trains_an_adapter_for_the_full_one(
     assert result.steps[-1]["loss"] != result.steps[0]["loss"]
     root = AutoModelForCausalLM.from_pretrained(tiny_model)
     PeftModel.from_pretrained(root, str(tmp_path / "dpo" / "adapter"))
+
+
+def test_weights_in_4_bits_can_be_evaluated_between_steps(make_job: MakeJob, tmp_path: Path) -> None:
+    objective = DPOConfig(batch_size=2, micro_batch_size=2, keep_best=KeepBestConfig(eval_steps=1, held_out=0.3))
+    job = make_job(objective, [pair(n) for n in range(6)], lora=LoraConfig(r=2, load_in_4bit=True))
+    result = Watched(job, tmp_path / "out").train()
+    assert len(result.candidates) == len(result.steps) == 2
 
 
 def test_pairs_that_are_too_long_are_left_out_not_cut(make_job: MakeJob, tmp_path: Path) -> None:
