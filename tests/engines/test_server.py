@@ -103,11 +103,11 @@ def test_only_what_changes_the_question_is_in_the_key() -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"url": f"http://user:{KEY}@host/v1"}, r"engine\.server\.url: holds a user or a key.*api_key_env"),
-        ({"url": f"https://host/v1?key={KEY}"}, r"engine\.server\.url: has a query"),
-        ({"url": f"host/{KEY}"}, r"engine\.server\.url: not the address of an endpoint; expected one such as http"),
-        ({"url": f"http://host:{KEY}/v1"}, r"engine\.server\.url: not the address"),
-        ({"api_key_env": KEY}, r"engine\.server\.api_key_env: expected the name of an environment variable"),
+        ({"url": f"http://user:{KEY}@host/v1"}, r"engine\.url: holds a user or a key.*api_key_env"),
+        ({"url": f"https://host/v1?key={KEY}"}, r"engine\.url: has a query"),
+        ({"url": f"host/{KEY}"}, r"engine\.url: not the address of an endpoint; expected one such as http"),
+        ({"url": f"http://host:{KEY}/v1"}, r"engine\.url: not the address"),
+        ({"api_key_env": KEY}, r"engine\.api_key_env: expected the name of an environment variable"),
         ({"tokenizer": "org/model"}, "tokenizer is for api: completions"),
         ({"max_model_len": 512}, "max_model_len is for api: completions"),
         ({"concurrency": 0}, "concurrency"),
