@@ -96,7 +96,7 @@ def run(model: str, directory: Path, responses: int) -> dict[str, Any]:
     begin, cpu = time.perf_counter(), time.process_time()
     it = make_iteration(session, 1)
     seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
-    session.close_engines()
+    session.close()
     entries = it.manifest.stages
     answers = entries["responses"]
     return {

@@ -46,7 +46,7 @@ def measure(setting: Setting) -> Measured:
     session = stubbed_session(config)
     for t in (1, 2):
         make_iteration(session, t)
-    session.close_engines()
+    session.close()
     found = ask_all(setting.scratch, _TINY_REQUESTS if setting.tiny else _REQUESTS)
     figures = [
         Figure(f"{kind}: p95 of {page['requests']}", page["p95_ms"], "ms", _MOST_MS, "at most")
