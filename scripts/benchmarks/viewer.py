@@ -64,20 +64,20 @@ def ask_all(runs_dir: Path, requests: int) -> dict[str, Any]:
     (run, *_) = run_paths(runs_dir)
     with _server(runs_dir) as (home, process), httpx2.Client(base_url=home, timeout=600.0) as client:
         ids = re.findall(r"/pairs/(pair-\w+)", _get(client, f"/runs/{run.name}/1/pairs?sort=order"))
-        kinds = _kinds(run.name, sorted(set(ids)))
+        kinds = _kinds(run.name, len(list(run.glob("iter-*"))) - 1, sorted(set(ids)))
         pages = {kind: _times(client, process.pid, address, requests) for kind, address in kinds.items()}
         peak = _peak_gib(process.pid)
     return {"run": run.name, "pages": pages, "peak_gib": peak}
 
 
-def _kinds(run: str, ids: list[str]) -> Mapping[str, Callable[[int], str]]:
-    """By kind of page the address of its n-th request."""
+def _kinds(run: str, iterations: int, ids: list[str]) -> Mapping[str, Callable[[int], str]]:
+    """By kind of page the address of its n-th request; a run of one iteration is compared with itself."""
     pairs = f"/runs/{run}/1/pairs"
     return {
         "runs": lambda n: "/",
         "a run": lambda n: f"/runs/{run}",
         "progress": lambda n: f"/runs/{run}/progress",
-        "an iteration": lambda n: f"/runs/{run}/{1 + n % 2}",
+        "an iteration": lambda n: f"/runs/{run}/{1 + n % iterations}",
         "pairs, sorted": lambda n: f"{pairs}?sort={_SORTS[n % 8]}&ascending={n // 8 % 2}&offset={50 * (n // 16)}",
         "pairs, filtered": lambda n: (
             f"{pairs}?min_margin={n / 200}&max_length_ratio={2 + n / 100}&sort={_SORTS[n % 8]}"
@@ -85,7 +85,7 @@ def _kinds(run: str, ids: list[str]) -> Mapping[str, Callable[[int], str]]:
         "pairs, with flags": lambda n: f"{pairs}?flags={_FLAGS[n % 5]}&min_chosen={n / 100}&sort={_SORTS[n % 8]}",
         "pairs, searched": lambda n: f"{pairs}?text={_WORDS[n % 8]}&min_margin={n / 500}",
         "a pair": lambda n: f"{pairs}/{ids[n % len(ids)]}?sort={_SORTS[n % 8]}",
-        "compared": lambda n: f"/compare?run={run}&t=1&other={run}&u=2&offset={50 * (n % 100)}",
+        "compared": lambda n: f"/compare?run={run}&t=1&other={run}&u={iterations}&offset={50 * (n % 100)}",
     }
 
 
