@@ -558,10 +558,10 @@ def test_a_real_run_from_the_command_line(command: Command, make_recipe: Callabl
 
 
 def test_pairs_says_why_others_gave_none(command: Command, finished_run: RunStore) -> None:
-    from selfreward.terminal.report import pair_yield
+    from selfreward.terminal.report import prompt_yield
 
     entry = finished_run.iteration(1).manifest.stages["pairs"]
-    said = pair_yield(finished_run, 1)
+    said = prompt_yield(finished_run, 1)
     assert said.startswith(f"{entry.rows} pairs from {entry.inputs_done} prompts")
     assert said in command("pairs", "small", "-i", "1")[2]
 

@@ -290,9 +290,10 @@ def test_browser_for_tests(
     installable: Clone, tmp_path: Path, mode: str, there: bool, user: str, works: bool, asked: bool, said: str
 ) -> None:
     tools = tmp_path / "bin"
-    for tool in (*TOOLS, "cat", "tr", "python3"):
+    for tool in (*TOOLS, "cat", "tr"):
         (tools / tool).parent.mkdir(exist_ok=True)
         (tools / tool).symlink_to(shutil.which(tool) or tool)
+    (tools / "python3").symlink_to(Path(sys.executable).resolve())  # on the path may be a script
     executable(tools / "id", f"echo {user}")
     executable(tools / "apt-get", f'echo "$@" >>{tmp_path}/asked; {"true" if works else "false"}')
     if there:

@@ -124,6 +124,7 @@ def test_an_error_here_ends_the_process(make_job: MakeJob, tmp_path: Path) -> No
     def interrupt(step: int, steps: int) -> None:
         raise KeyboardInterrupt
 
+    before = set(psutil.Process().children())  # a browser that other tests started, for one
     with pytest.raises(KeyboardInterrupt):
         train(make_job(SFTConfig(epochs=500), [example(n) for n in range(4)]), "k", tmp_path / "out", interrupt, print)
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= before
