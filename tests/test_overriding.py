@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fixture_run import add
+from judged_answers import judgment_of, response_of
 
 from selfreward.config import make_config
 from selfreward.engines.chat import Chat
@@ -49,11 +50,11 @@ def judged(tmp_path: Path, chat: Chat) -> Session:
     run.begin_iteration(0, _about).close()
     it = run.begin_iteration(1, _about)
     prompts = [Prompt(id=f"p-{i}", text=f"Prompt {i}?", iteration=1) for i in range(len(SCORES))]
-    responses = [_response(chat, prompt, k) for prompt in prompts for k in range(2)]
+    responses = [response_of(chat, prompt, k) for prompt in prompts for k in range(2)]
     scores = [score for of_prompt in SCORES for score in of_prompt]
     add(it, "prompts", prompts, Prompt)
     add(it, "responses", responses, Response)
-    add(it, "judgments", [_judgment(r, s) for r, s in zip(responses, scores, strict=True)], Judgment)
+    add(it, "judgments", [judgment_of(r, s) for r, s in zip(responses, scores, strict=True)], Judgment)
     return session_of(run, chat)
 
 
@@ -65,35 +66,6 @@ def session_of(run: RunStore, chat: Chat) -> Session:
 
 def _about() -> dict[str, Any]:
     return {"config": {}, "model": {"fingerprint": "f"}, "templates": {}, "environment": {}}
-
-
-def _response(chat: Chat, prompt: Prompt, index: int) -> Response:
-    return Response(
-        id=f"r-{prompt.id}-{index}",
-        prompt_id=prompt.id,
-        index=index,
-        text=f"answer {index}",
-        token_ids=(*chat.plain_ids(f"answer {index}"), chat.tokenizer.eos_token_id),
-        finish_reason="stop",
-        prompt_tokens=1,
-        special_tokens=False,
-        model="M1",
-    )
-
-
-def _judgment(response: Response, score: float) -> Judgment:
-    return Judgment(
-        id=f"j-{response.id}",
-        prompt_id=response.prompt_id,
-        response_ids=(response.id,),
-        method="sampled",
-        rubric="x@1",
-        sample=0,
-        score=score,
-        raw="",
-        prompt_tokens=1,
-        model="M1",
-    )
 
 
 def built(session: Session) -> list[PreferencePair]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from fixture_run import add
+from judged_answers import judgment_of, response_of
 
 from selfreward.config import make_config
 from selfreward.engines.chat import Chat
@@ -41,9 +42,9 @@ def make(tmp_path: Path, chat: Chat) -> Make:
         it = session.store.begin_iteration(t, _about)
         if fresh:
             prompts = [Prompt(id=f"p-{i}", text=f"Prompt {i}?", iteration=t) for i in range(len(SCORES))]
-            responses = [_response(chat, p, k) for p in prompts for k in range(3)]
+            responses = [response_of(chat, p, k) for p in prompts for k in range(3)]
             scores = [score for of_prompt in SCORES for score in of_prompt]
-            judgments = [_judgment(r, score) for r, score in zip(responses, scores, strict=True)]
+            judgments = [judgment_of(r, score) for r, score in zip(responses, scores, strict=True)]
             add(it, "prompts", prompts, Prompt)
             add(it, "responses", responses, Response)
             add(it, "judgments", judgments, Judgment)
@@ -54,35 +55,6 @@ def make(tmp_path: Path, chat: Chat) -> Make:
 
 def _about() -> dict[str, Any]:
     return {"config": {}, "model": {}, "templates": {}, "environment": {}}
-
-
-def _response(chat: Chat, prompt: Prompt, index: int) -> Response:
-    return Response(
-        id=f"r-{prompt.id}-{index}",
-        prompt_id=prompt.id,
-        index=index,
-        text=f"answer {index}",
-        token_ids=(*chat.plain_ids(f"answer {index}"), chat.tokenizer.eos_token_id),
-        finish_reason="stop",
-        prompt_tokens=1,
-        special_tokens=False,
-        model="M1",
-    )
-
-
-def _judgment(response: Response, score: float) -> Judgment:
-    return Judgment(
-        id=f"j-{response.id}",
-        prompt_id=response.prompt_id,
-        response_ids=(response.id,),
-        method="sampled",
-        rubric="x@1",
-        sample=0,
-        score=score,
-        raw="",
-        prompt_tokens=1,
-        model="M1",
-    )
 
 
 def built(session: Session, it: IterationStore) -> list[PreferencePair]:
