@@ -65,7 +65,7 @@ class Index:
             taken = []
         new = [self._it.path / file.path for file in files[len(taken) :]]
         if new:
-            change(f"INSERT INTO {table} {kept.rows}", new, **kept.parameters)
+            change(f"INSERT INTO {table} {kept.rows}", new)
         self._held.files[stage] = hashes
         return table
 

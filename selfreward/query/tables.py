@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from selfreward.storage.iteration import IterationStore
 
@@ -16,16 +15,17 @@ class Table:
 
     columns: str
     rows: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 _FILES = "read_parquet($files, union_by_name = true, filename = true, file_row_number = true)"
 _PLACE = "ORDER BY filename, file_row_number"
-_SHARES = "coalesce(distribution, [1.0])"
-_MEAN, _SQUARES = (f"list_inner_product({_SHARES}, ${name}[1:len({_SHARES})])" for name in ("steps", "squares"))
-_VARIANCE = f"avg({_SQUARES} - {_MEAN} ** 2) FILTER (distribution IS NOT NULL)"
-_STEPS = [float(step) for step in range(101)]
-"""Scores of a distribution are a point apart, and where they begin changes no variance."""
+_OWN = "len(response_ids) = 1"
+_MEAN, _SQUARES = (
+    f"list_sum(list_transform(distribution, lambda share, step: share * {power}))" for power in ("step", "step * step")
+)
+_VARIANCE = f"avg({_SQUARES} - {_MEAN} ** 2) FILTER ({_OWN})"
+"""Scores of a distribution are a point apart, and where they begin changes no variance. Not list_inner_product: it
+refuses whole columns in which some lists are missing (DuckDB 2.0.0)."""
 
 _RESPONSES = Table(
     "id VARCHAR, prompt_id VARCHAR, index INTEGER, tokens INTEGER, cut_off BOOLEAN, file VARCHAR",
@@ -35,13 +35,12 @@ _VERDICTS = Table(
     "response_id VARCHAR, prompt_id VARCHAR, verdicts INTEGER, readable INTEGER, score DOUBLE, variance DOUBLE, "
     "compared INTEGER, compared_readable INTEGER, file VARCHAR",
     f"""
-    SELECT response_ids[1], any_value(prompt_id), count(*) FILTER (len(response_ids) = 1),
-           count(score) FILTER (len(response_ids) = 1), avg(score) FILTER (len(response_ids) = 1),
-           CASE WHEN count(score) FILTER (len(response_ids) = 1) > 1 OR count(distribution) > 0
-                THEN coalesce(var_pop(score) FILTER (len(response_ids) = 1), 0) + coalesce({_VARIANCE}, 0) END,
+    SELECT response_ids[1], any_value(prompt_id), count(*) FILTER ({_OWN}), count(score) FILTER ({_OWN}),
+           avg(score) FILTER ({_OWN}),
+           CASE WHEN count(score) FILTER ({_OWN}) > 1 OR count(distribution) FILTER ({_OWN}) > 0
+                THEN coalesce(var_pop(score) FILTER ({_OWN}), 0) + coalesce({_VARIANCE}, 0) END,
            count(*) FILTER (len(response_ids) = 2), count(score) FILTER (len(response_ids) = 2), any_value(filename)
     FROM {_FILES} GROUP BY response_ids[1] ORDER BY any_value(filename), min(file_row_number)""",
-    {"steps": _STEPS, "squares": [step * step for step in _STEPS]},
 )
 """One row a response: the mean of its own verdicts, and how far they are from agreeing (of samples, distributions)."""
 _PAIRS = Table(

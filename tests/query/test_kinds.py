@@ -4,7 +4,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
-from fixture_run import Command
+from fixture_run import Command, replace_stage
 from run_kinds import make_labelled, make_mix, make_spin
 
 from selfreward.errors import StoreError
@@ -15,6 +15,7 @@ from selfreward.query.iterations import iteration_table
 from selfreward.query.pair import pair_view
 from selfreward.query.pairs import PAIR_SORTS, PairFilter, page_of_pairs
 from selfreward.query.questions import questions_of
+from selfreward.records import Judgment
 from selfreward.storage.run import RunStore
 from selfreward.templates import load_rubric
 from selfreward.terminal.report import where_and_what_next
@@ -32,6 +33,25 @@ def test_pairs_without_scores_are_listed_in_every_order(finished_run: RunStore, 
     made = make_spin(finished_run)
     (row,) = page_of_pairs(finished_run, 1, sort=sort).rows  # type: ignore[arg-type]
     assert (row.id, row.margin, row.chosen_score, row.variance) == (made.id, None, None, None)
+
+
+def test_verdicts_with_and_without_distributions(finished_run: RunStore) -> None:
+    """As a pairwise judge that reads probabilities writes them: comparisons have a distribution, scores have none."""
+    it = finished_run.iteration(1)
+    (pair,) = page_of_pairs(finished_run, 1).rows
+    (one, *_) = it.stored("judgments", Judgment).records()
+    sides = (pair.chosen_id, pair.rejected_id)
+    fields = [
+        *({"response_ids": (side,), "score": 2.0, "distribution": None} for side in sides),
+        *({"response_ids": (side, "r"), "score": 0.8, "distribution": (0.2, 0.8)} for side in sides),
+    ]
+    changed = [one.model_copy(update={"id": f"j-{i}", **update}) for i, update in enumerate(fields)]
+    replace_stage(it, "judgments", changed, Judgment)
+    assert page_of_pairs(finished_run, 1).rows[0].variance is None, "letters are no scores"
+
+    owned = one.model_copy(update={"response_ids": (pair.chosen_id,), "score": 1.5, "distribution": (0.5, 0.0, 0.5)})
+    replace_stage(it, "judgments", [owned, *changed[1:]], Judgment)
+    assert page_of_pairs(finished_run, 1).rows[0].variance == pytest.approx(1.0)
 
 
 def test_a_pair_without_scores_is_in_no_range_and_is_not_swapped(finished_run: RunStore) -> None:
