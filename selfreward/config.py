@@ -16,9 +16,10 @@ from selfreward.judges import JudgeConfig
 from selfreward.judges.sampled import SampledConfig
 from selfreward.meta_judge.settings import MetaJudgeConfig
 from selfreward.objectives import ObjectiveConfig, TrainConfig
+from selfreward.objectives.batches import micro_batches
 from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.fitting import judge_misfit, misfit
-from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig, micro_batches
+from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
 from selfreward.objectives.sft import SeedSFTConfig
 from selfreward.pair_rules import PairRuleConfig
 from selfreward.pair_rules.best_worst import BestWorstConfig
@@ -192,7 +193,8 @@ class RunConfig(Frozen):
 
 def _uneven_batches(part: str, optimiser: OptimiserConfig) -> str | None:
     try:
-        micro_batches(optimiser, processes=1)
+        if optimiser.batch_tokens is None:
+            micro_batches(optimiser, processes=1)
     except ValueError as error:
         return f"{part}.{error}"
     return None

@@ -14,12 +14,13 @@ from selfreward.config import RunConfig
 from selfreward.judges.comparing import comparing, verdict_cost
 from selfreward.judges.sampled import SampledConfig
 from selfreward.model_size import root_model, trained_bytes
+from selfreward.objectives.batches import examples_in
 from selfreward.objectives.installed import check_installed
 from selfreward.objectives.optimiser import OptimiserConfig
-from selfreward.objectives.sft import SeedSFTConfig, SFTConfig
 from selfreward.pair_rules.settings import JudgedSettings
-from selfreward.records import EFTSeed, Frozen, IFTSeed
+from selfreward.records import EFTSeed, Frozen, IFTSeed, key_settings
 from selfreward.seeding.ranked import by_prompt
+from selfreward.setting_names import changed_settings
 from selfreward.stage_plans import BYTES_A_TOKEN, CHARACTERS_A_TOKEN, StagePlan, costed, judging, tokens, typical
 from selfreward.steps.seeds import teacher_of
 from selfreward.storage.run import RUN, RunStore
@@ -82,7 +83,12 @@ def make_plan(config: RunConfig) -> Plan:
         sft=tuple(_sft(config, ift, eft, trained)),
         self_reward=tuple(_self_reward(config, ift, eft, trained)) if config.iterations else (),
         finished=tuple(_finished(config.run_dir)),
-        notices=(*steps.seed_notices(config), *steps.training_notices(config), *_not_in_every_iteration(config)),
+        notices=(
+            *steps.seed_notices(config),
+            *steps.training_notices(config),
+            *_not_in_every_iteration(config),
+            *_other_settings(config),
+        ),
     )
 
 
@@ -93,6 +99,21 @@ def _not_in_every_iteration(config: RunConfig) -> Iterator[str]:
     if len(config.objectives) > 1:
         each = ", ".join(f"{t}: {objective.type}" for t, objective in enumerate(config.objectives, 1))
         yield f"train has an objective for each iteration ({each}, which holds on); steps are those of the first"
+
+
+def _other_settings(config: RunConfig) -> Iterator[str]:
+    """What differs from the last start, which is refused where it had a part in finished work."""
+    if not (config.run_dir / RUN).exists():
+        return
+    store = RunStore(config.run_dir)
+    if not store.has_config():
+        return
+    changes = changed_settings(key_settings(store.config()), key_settings(config))
+    if changes:
+        yield (
+            f"the run was last started with other settings ({'; '.join(changes)}); where finished work was made with "
+            "the old ones, it stops and says so"
+        )
 
 
 def _sft(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], trained: int | None) -> list[StagePlan]:
@@ -238,14 +259,15 @@ def _training(
     stage: str, objective: OptimiserConfig, rows: int, most_rows: int, tokens: int, most_bytes: int | None
 ) -> StagePlan:
     in_a_pass = rows
-    if isinstance(objective, SFTConfig | SeedSFTConfig) and objective.packing and objective.max_length:
-        in_a_pass = math.ceil(tokens / objective.max_length)
+    if objective.packed_length:
+        in_a_pass = math.ceil(tokens / objective.packed_length)
+    batch = examples_in(objective, tokens / max(1, rows), processes=1)
     return StagePlan(
         stage=stage,
         rows=rows,
         most_rows=most_rows,
         tokens_read=round(tokens * objective.epochs),
-        training_steps=math.ceil(math.ceil(in_a_pass / objective.batch_size) * objective.epochs),
+        training_steps=math.ceil(math.ceil(in_a_pass / batch) * objective.epochs),
         most_bytes=most_bytes,
     )
 

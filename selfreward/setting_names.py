@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from selfreward.errors import ConfigError
+from selfreward.records import Frozen, key_settings
 
 
 def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
@@ -80,6 +82,30 @@ def _sections(value: Any) -> Any:
     if isinstance(value, list) and value and all(isinstance(section, dict) for section in value):
         return {str(place): section for place, section in enumerate(value)}
     return value
+
+
+def with_later_settings(old: Mapping[str, Any], new: Mapping[str, Any], kinds: Sequence[type[BaseModel]]) -> Any:
+    """Settings of a key as an earlier version stored them, with the defaults of those that came to be since then: that
+    is what the work was done with. ``kinds`` are the config classes that the section may be of."""
+    kind = next((one for one in kinds if _is_of(one, new)), None)
+    made = dict(old)
+    for name, value in new.items():
+        field = kind.model_fields.get(name) if kind else None
+        if field is None:
+            continue
+        if name not in old and not field.is_required():
+            default = field.get_default(call_default_factory=True, validated_data={})
+            made[name] = key_settings(default) if isinstance(default, Frozen) else to_jsonable_python(default)
+        if isinstance(made.get(name), dict) and isinstance(value, dict):
+            made[name] = with_later_settings(made[name], value, models_in(field.annotation))
+    return made
+
+
+def _is_of(kind: type[BaseModel], section: Mapping[str, Any]) -> bool:
+    """Whether a class is the one that a section's ``type`` names, or has all that the section has."""
+    if "type" in section and "type" in kind.model_fields:
+        return bool(kind.model_fields["type"].default == section["type"])
+    return set(section) <= set(kind.model_fields)
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:

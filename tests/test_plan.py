@@ -49,12 +49,29 @@ def test_packed_rows_are_fewer_steps(tmp_path: Path) -> None:
     assert 0 < packed.training_steps < plain.training_steps
 
 
+def test_steps_of_so_many_tokens(tmp_path: Path) -> None:
+    pairs = stage(make_plan(demo(tmp_path, "train.batch_size=4", "train.epochs=1")), "adapter")
+    four = 4 * pairs.tokens_read // pairs.rows
+    changes = (f"train.batch_tokens={four + 9}", "train.batch_size=1", "train.epochs=1")
+    by_tokens = stage(make_plan(demo(tmp_path, *changes)), "adapter")
+    assert by_tokens.training_steps == pairs.training_steps
+
+
 def test_a_list_of_objectives_is_planned_by_its_first_one(tmp_path: Path) -> None:
     plan = make_plan(demo(tmp_path, "train=[{epochs: 4, batch_size: 2}, orpo]"))
     (notice,) = (notice for notice in plan.notices if "objective for each iteration" in notice)
     assert "(1: dpo, 2: orpo, which holds on)" in notice
     one = make_plan(demo(tmp_path, "train={epochs: 4, batch_size: 2}"))
     assert stage(plan, "adapter").training_steps == stage(one, "adapter").training_steps
+
+
+def test_settings_that_differ_from_the_last_start_are_named(tmp_path: Path) -> None:
+    begun = demo(tmp_path)
+    begun.run_dir.mkdir(parents=True)
+    RunStore.create(begun.run_dir).save_config(begun)
+    assert not any("last started" in notice for notice in make_plan(demo(tmp_path, "iterations=9")).notices)
+    (notice,) = (n for n in make_plan(demo(tmp_path, "train.beta=0.25")).notices if "last started" in n)
+    assert f"(train.beta: {begun.objective(1).beta} -> 0.25)" in notice
 
 
 def rows_of(tmp_path: Path, name: str, *rows: dict[str, Any]) -> Path:

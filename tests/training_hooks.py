@@ -2,7 +2,7 @@
 
 ``kill:3`` kills it after three steps; ``crash:3`` lets a second process fail there; ``memory:2`` lets memory run out
 when it takes more than two rows at once, after two steps; ``reference:2`` the same before the first step, when the
-reference is asked.
+reference is asked; ``explode:12`` makes gradients a million times as long after 12 steps.
 """
 
 import os
@@ -28,7 +28,12 @@ def hooked(self: Any, *arguments: Any, **options: Any) -> Any:
         raise IndexError("the second process is at fault")
     if _what == "memory" and steps >= 2:
         _take(self, number)
-    return _step(self, *arguments, **options)
+    loss = _step(self, *arguments, **options)
+    if _what == "explode" and steps >= number:
+        for weight in self.model.parameters():
+            if weight.grad is not None:
+                weight.grad *= 1e6
+    return loss
 
 
 def asked(self: Any, *arguments: Any, **options: Any) -> Any:

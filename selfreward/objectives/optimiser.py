@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from selfreward.engines.loading import torch_device, training_dtype
+from selfreward.objectives.batches import micro_batches, processes_here
 from selfreward.objectives.rows import longest_side
 from selfreward.pair_rules.settings import Makes
 from selfreward.records import Frozen, NotInKey
@@ -78,6 +78,10 @@ class OptimiserConfig(Frozen):
     """Passes over the data."""
     batch_size: int = Field(default=16, ge=1)
     """Examples (or pairs) in one optimiser step."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """Tokens in one optimiser step, and then ``batch_size`` counts for nothing: as many examples are taken as have no
+    more of them on average, rounded down to a power of two for each process. Both sides of a pair count, each with its
+    prompt."""
     micro_batch_size: Annotated[int | Literal["auto"], NotInKey, AfterValidator(_at_least_one)] = 4
     """Of these, how many a process takes at once; smaller needs less memory. It must divide ``batch_size``, shared by
     the processes. ``auto`` begins with all of them and halves whenever memory runs out."""
@@ -101,10 +105,22 @@ class OptimiserConfig(Frozen):
         """The smallest micro batch that the loss has a meaning for."""
         return 1
 
+    @property
+    def packed_length(self) -> int | None:
+        """Tokens of a row that several examples are put into; None where each has its own."""
+        return None
+
     @model_validator(mode="after")
     def _only_a_cosine_has_a_floor(self) -> Self:
         if self.min_lr_ratio and self.lr_scheduler != "cosine":
             raise ValueError(f"min_lr_ratio goes with lr_scheduler=cosine, not with {self.lr_scheduler}")
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_are_shared_by_halves(self) -> Self:
+        micro = self.micro_batch_size
+        if self.batch_tokens is not None and (micro == "auto" or micro & (micro - 1)):
+            raise ValueError(f"batch_tokens goes with a micro_batch_size of 1, 2, 4, 8 …, not with {micro}")
         return self
 
 
@@ -170,34 +186,6 @@ def one_value(setting: PerIteration) -> float:
     """A setting's value in an iteration; :meth:`ObjectiveSettings.at` comes first."""
     assert not isinstance(setting, tuple)
     return setting
-
-
-def processes_here() -> int:
-    """How many processes train together, as their launcher tells each of them."""
-    return int(os.environ["WORLD_SIZE"]) if "LOCAL_RANK" in os.environ else 1
-
-
-def micro_batches(config: OptimiserConfig, processes: int) -> tuple[int, int]:
-    """Rows that a process takes at once, and how often it does so in a step.
-
-    Raises:
-        ValueError: ``batch_size`` does not come out; the text begins with the setting to change.
-    """
-    share, rest = divmod(config.batch_size, processes)
-    if rest:
-        raise ValueError(
-            f"batch_size={config.batch_size} cannot be shared by {processes} processes; make it a multiple of them"
-        )
-    micro = share if config.micro_batch_size == "auto" else min(config.micro_batch_size, share)
-    if share % micro:
-        shared = f", which {processes} processes share" if processes > 1 else ""
-        raise ValueError(f"micro_batch_size={micro} does not divide batch_size={config.batch_size}{shared}")
-    if micro < config.least_at_once:
-        raise ValueError(
-            f"batch_size={config.batch_size} leaves each of {processes} processes {micro} at once, and the loss needs "
-            f"{config.least_at_once}; raise it"
-        )
-    return micro, share // micro
 
 
 def trl_arguments(config: ObjectiveSettings, output_dir: str, seed: int) -> dict[str, Any]:

@@ -20,9 +20,18 @@ _SIDES = ("chosen", "rejected", "completion")
 
 def longest_side(row: dict[str, Any], chat: Chat) -> int:
     """Tokens of a row's prompt with the longest of what answers it."""
+    return max(_sides(row, chat))
+
+
+def tokens_of(row: dict[str, Any], chat: Chat) -> int:
+    """Tokens that a row is in training: of a pair both sides, each with the prompt."""
+    return len(row["input_ids"]) if "input_ids" in row else sum(_sides(row, chat))
+
+
+def _sides(row: dict[str, Any], chat: Chat) -> list[int]:
     question = [Message.model_validate(turn) for turn in row["prompt"]]
     sides = [[*question, *map(Message.model_validate, row[side])] for side in _SIDES if side in row]
-    return max(map(len, chat.encode(sides, open_turn=False)))
+    return [*map(len, chat.encode(sides, open_turn=False))]
 
 
 class Datasets(TypedDict):

@@ -44,6 +44,11 @@ class SFTConfig(ObjectiveSettings):
             raise ValueError(_NO_LENGTH)
         return self
 
+    @property
+    def packed_length(self) -> int | None:
+        """See :class:`~selfreward.objectives.optimiser.OptimiserConfig`."""
+        return self.max_length if self.packing else None
+
     def fits(self, row: dict[str, Any], chat: Chat) -> bool:
         """Whether a row is short enough; of examples those that are not were left out when they were made."""
         return self.max_length is None or "input_ids" in row or longest_side(row, chat) <= self.max_length
@@ -91,6 +96,11 @@ class SeedSFTConfig(OptimiserConfig):
         if self.packing and self.max_length is None:
             raise ValueError(_NO_LENGTH)
         return self
+
+    @property
+    def packed_length(self) -> int | None:
+        """See :class:`~selfreward.objectives.optimiser.OptimiserConfig`."""
+        return self.max_length if self.packing else None
 
     def objective(self) -> SFTConfig:
         """What trains on the examples, once they are made."""

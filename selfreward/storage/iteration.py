@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from selfreward.config import RunConfig
 from selfreward.errors import StoreError
 from selfreward.records import Record
-from selfreward.setting_names import changed_settings
+from selfreward.setting_names import changed_settings, with_later_settings
 from selfreward.stages.shard import Shard
 from selfreward.storage.durable import discard, file_hash, move_into_place, write_file, write_sealed
 from selfreward.storage.events import now
@@ -214,7 +215,8 @@ class IterationStore:
         self.save()
 
     def _refuse_changes(self, name: str, entry: StageEntry, key: StageKey) -> None:
-        changes = changed_settings(entry.settings, key.settings)
+        made_with = with_later_settings(entry.settings, key.settings, [RunConfig])
+        changes = changed_settings(made_with, key.settings)
         changes += [
             f"{what}: its content has changed" for what in key.inputs if entry.inputs.get(what) != key.inputs[what]
         ]

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from selfreward.training.watching import is_finite
+from selfreward.training.watching import goes_well, steps_of
 
 _WHOLE = "whole.json"
 _STATE = "trainer_state.json"
@@ -57,7 +57,7 @@ def keeper(trainer: Any) -> Any:
             trainer.accelerator.wait_for_everyone()  # other processes may still write their part
             if state.is_world_process_zero:
                 written = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-                if not is_finite(next((e for e in reversed(state.log_history) if "loss" in e), {})):
+                if not goes_well(steps_of(state.log_history)):
                     shutil.rmtree(written)  # nothing comes back from there
                     return
                 _mark(written)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfreward.engines.loading import load_chat
 from selfreward.errors import SelfRewardError, TrainingError
-from selfreward.objectives.optimiser import micro_batches, processes_here
+from selfreward.objectives.batches import batch_of_tokens, micro_batches, processes_here
 from selfreward.objectives.reference import HeldConfig
 from selfreward.objectives.reward import RewardConfig
 from selfreward.tracking import training_callbacks
@@ -24,11 +24,14 @@ from selfreward.training.held_out import candidates, hold_out, kept_step
 from selfreward.training.job import JOB, RESULT, REWARD_MODEL, ROWS, TRAINER, TrainingJob, TrainingResult
 from selfreward.training.launching import is_first, take_device
 from selfreward.training.rows import load_rows
-from selfreward.training.watching import is_finite, reporter
+from selfreward.training.watching import explosion, goes_well, reporter, steps_of
 from selfreward.training.weights import initial_model, load_policy, load_reward_model, save_policy
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import Trainer
+
+    from selfreward.engines.chat import Chat
 
 
 _LONGEST = 500
@@ -44,13 +47,10 @@ def _run(out: Path, say: Say) -> None:
     from transformers import set_seed
 
     job = TrainingJob.model_validate_json((out / JOB).read_text(encoding="utf-8"))
-    try:
-        micro_batches(job.objective, processes_here())
-    except ValueError as error:
-        raise TrainingError(job.named(str(error))) from error
     chat = load_chat(job.model)
     rows, counts = load_rows(job, chat, out / ROWS)
     data, held_out = hold_out(job, rows)
+    job = _with_batches(job, data, chat)
     if held_out is not None:
         counts["rows"], counts["held_out"] = len(data), len(held_out)
     set_seed(job.seed)
@@ -88,19 +88,29 @@ def _run(out: Path, say: Say) -> None:
         cost=summarise_cost(read_cost(out / COST)),
         candidates=scored,
         kept_step=kept_step(trainer.state, scored),
+        batch_size=job.objective.batch_size,
     )
     (out / RESULT).write_text(result.model_dump_json(), encoding="utf-8")
+
+
+def _with_batches(job: TrainingJob, data: Dataset, chat: Chat) -> TrainingJob:
+    """The same with a number of examples in a step, which the processes can share."""
+    size = batch_of_tokens(job.objective, data, chat, processes_here())
+    sized = job.model_copy(update={"objective": job.objective.model_copy(update={"batch_size": size})})
+    try:
+        micro_batches(sized.objective, processes_here())
+    except ValueError as error:
+        raise TrainingError(job.named(str(error))) from error
+    return sized
 
 
 def _train(trainer: Trainer, job: TrainingJob, checkpoint: Path | None) -> list[dict[str, float]]:
     with _told_of_memory():
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    steps = [entry for entry in trainer.state.log_history if "loss" in entry]
-    if not steps or not all(map(is_finite, steps)):
-        raise TrainingError(
-            f"the loss or its gradient was not a number in step {len(steps)}; try a lower "
-            f"{job.named('learning_rate')}. The parent model is untouched"
-        )
+    steps = steps_of(trainer.state.log_history)
+    if not goes_well(steps):
+        why = explosion(steps) or f"the loss or its gradient was not a number in step {len(steps)}"
+        raise TrainingError(f"{why}; try a lower {job.named('learning_rate')}. The parent model is untouched")
     return steps
 
 

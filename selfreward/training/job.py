@@ -76,11 +76,14 @@ class TrainingResult(Frozen):
     """How the policy did on held-out rows at several steps, as TRL logs it; empty where none were held out."""
     kept_step: int | None = None
     """Of them, after which the policy was taken."""
+    batch_size: int
+    """Examples in one step."""
 
     def summary(self) -> dict[str, Any]:
         """First and last value of what TRL logs at every step, what all of them cost, and what held-out rows say."""
         return {
             "steps": len(self.steps),
+            "batch_size": self.batch_size,
             "cost": None if self.cost is None else self.cost.model_dump(),
             **({"candidates": self.candidates, "kept_step": self.kept_step} if self.candidates else {}),
             **{

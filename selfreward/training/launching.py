@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from selfreward.errors import ConfigError
-from selfreward.objectives.optimiser import OptimiserConfig, micro_batches
+from selfreward.objectives.batches import micro_batches
+from selfreward.objectives.optimiser import OptimiserConfig
 
 _STARTS_ONE = ("NO", "MULTI_CPU", False)
 """With these Accelerate starts one process (several on CPUs through MPI alone); unquoted, YAML reads NO as false."""
@@ -70,6 +71,8 @@ def check_batches(accelerate_config: str | None, optimisers: Mapping[str, Optimi
     """
     processes = processes_of(accelerate_config)
     for section, optimiser in optimisers.items():
+        if optimiser.batch_tokens is not None:
+            continue  # rows will say how many there are, and they can be shared
         try:
             micro_batches(optimiser, processes)
         except ValueError as error:

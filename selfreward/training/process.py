@@ -162,7 +162,8 @@ def _out_of_memory(job: TrainingJob, size: int) -> str:
     if job.objective.micro_batch_size != "auto" and size > job.objective.least_at_once:
         way_out = f"--set {job.named('micro_batch_size')}=auto, or a number below {size}"
     else:
-        way_out = f"a lower {job.named('max_length')}, {job.named('gradient_checkpointing')}=true, or lora.load_in_4bit"
+        lighter = "an adapter (lora) instead of all weights" if job.lora is None else "lora.load_in_4bit"
+        way_out = f"a lower {job.named('max_length')}, {job.named('gradient_checkpointing')}=true, or {lighter}"
     return (
         f"out of memory in training with {job.named('micro_batch_size')}={size}; run the same command again with "
         f"{way_out}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selfreward.errors import TrainingError
-from selfreward.objectives.optimiser import processes_here
+from selfreward.objectives.batches import processes_here
 from selfreward.training.job import TrainingJob
 
 if TYPE_CHECKING:

@@ -73,6 +73,14 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _is_all_addresses(host: str) -> bool:
+    """Whether it stands for all of this machine's addresses, and is none that can be opened."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A socket that is bound, port 0 for any that is free.
 
@@ -91,11 +99,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 def greeting(runs_dir: Path, host: str, port: int, access: Access, environ: Mapping[str, str]) -> list[str]:
     """What a user is told at the start."""
-    shown = f"[{host}]" if ":" in host else host
+    everywhere = _is_all_addresses(host)
+    shown = socket.gethostname() if everywhere else f"[{host}]" if ":" in host else host
     path = "" if access.token is None else f"?token={access.token}"
     lines = [f"{runs_dir}: http://{shown}:{port}/{path}"]
     if access.token is not None:
         lines.append("This address holds the token that the page asks for; it is printed this once.")
+    if everywhere:
+        lines.append("Where it is not found, give an address by which this machine is known as --host.")
     if "SSH_CONNECTION" in environ and access.token is None:
         _, _, server, ssh_port = (*environ["SSH_CONNECTION"].split(), "", "", "", "")[:4]
         at = "" if ssh_port in ("", "22") else f"-p {ssh_port} "

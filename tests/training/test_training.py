@@ -81,6 +81,18 @@ def test_pairs_that_are_too_long_are_left_out_not_cut(make_job: MakeJob, tmp_pat
         train(make_job(DPOConfig(max_length=16), pairs), "k", tmp_path / "none", lambda *_: None, print)
 
 
+def test_a_step_of_so_many_tokens(make_job: MakeJob, tmp_path: Path) -> None:
+    pairs = [pair(n, words=2 + n % 3) for n in range(16)]
+    by_one = train(make_job(DPOConfig(batch_size=1), pairs), "k", tmp_path / "one", lambda *_: None, print)
+    assert by_one.cost is not None
+    asked = 5 * by_one.cost.tokens // 16  # five pairs of the usual length
+    result = train(make_job(DPOConfig(batch_tokens=asked), pairs), "k", tmp_path / "out", lambda *_: None, print)
+    assert (by_one.batch_size, result.batch_size, len(result.steps)) == (1, 4, 4)
+    assert result.summary()["batch_size"] == 4
+    assert result.cost is not None
+    assert result.cost.tokens == by_one.cost.tokens
+
+
 def test_a_loss_that_is_not_a_number_stops(make_job: MakeJob, tmp_path: Path) -> None:
     objective = SFTConfig(learning_rate=1e30, max_grad_norm=1e30, epochs=4, batch_size=1)
     seen: list[tuple[int, int]] = []

@@ -57,10 +57,19 @@ def test_greeting_over_ssh_has_the_tunnel(monkeypatch: pytest.MonkeyPatch, port:
 
 
 def test_greeting_says_the_token_once() -> None:
-    said = "\n".join(greeting(Path("runs"), "::", 8400, Access(token="secret"), {"SSH_CONNECTION": "a b c d"}))
+    said = "\n".join(greeting(Path("runs"), "fe80::1", 8400, Access(token="secret"), {"SSH_CONNECTION": "a b c d"}))
     assert said.count("secret") == 1
-    assert "http://[::]:8400/?token=secret" in said
+    assert "http://[fe80::1]:8400/?token=secret" in said
     assert "ssh" not in said
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_all_addresses_are_opened_by_a_name_that_is_let_in(host: str) -> None:
+    access = access_for(host)
+    said = greeting(Path("runs"), host, 8400, access, {})
+    assert said[0] == f"runs: http://{socket.gethostname()}:8400/?token={access.token}"
+    assert socket.gethostname().lower() in access.names
+    assert "as --host" in said[2]
 
 
 def test_listening_is_local_by_default() -> None:
