@@ -87,7 +87,7 @@ def _sections(value: Any) -> Any:
 def with_later_settings(old: Mapping[str, Any], new: Mapping[str, Any], kinds: Sequence[type[BaseModel]]) -> Any:
     """Settings of a key as an earlier version stored them, with the defaults of those that came to be since then: that
     is what the work was done with. ``kinds`` are the config classes that the section may be of."""
-    kind = next((one for one in kinds if _is_of(one, new)), None)
+    kind = kinds[0] if len(kinds) == 1 else next((one for one in kinds if _is_of(one, new)), None)
     made = dict(old)
     for name, value in new.items():
         field = kind.model_fields.get(name) if kind else None
