@@ -14,6 +14,7 @@ from selfreward.errors import ConfigError
 from selfreward.objectives.batches import micro_batches
 from selfreward.objectives.optimiser import OptimiserConfig
 
+_NEED_ACCELERATORS = ("FSDP", "DEEPSPEED")
 _STARTS_ONE = ("NO", "MULTI_CPU", False)
 """With these Accelerate starts one process (several on CPUs through MPI alone); unquoted, YAML reads NO as false."""
 
@@ -59,6 +60,11 @@ def processes_of(accelerate_config: str | None) -> int:
             f"{where}: num_processes is {processes}, and with distributed_type {'NO' if kind is False else kind} "
             "`accelerate launch` starts one; take MULTI_GPU, FSDP or DEEPSPEED (MULTI_GPU with use_cpu: true for "
             "processes on CPUs), or set num_processes to 1"
+        )
+    if kind in _NEED_ACCELERATORS and found.get("use_cpu"):
+        raise ConfigError(
+            f"{where}: with use_cpu: true {kind} would quietly train as MULTI_GPU does; take MULTI_GPU for processes on "
+            "CPUs, or set use_cpu to false"
         )
     return processes
 

@@ -66,6 +66,8 @@ def test_the_users_config_launches(two: str, tmp_path: Path) -> None:
         ("num_processes: 8\nnum_machines: 2", "num_machines is 2"),
         ("num_processes: 2\ndistributed_type: NO", "with distributed_type NO `accelerate launch` starts one"),
         ("num_processes: 2\ndistributed_type: MULTI_CPU", "take MULTI_GPU.*use_cpu: true"),
+        ("num_processes: 2\ndistributed_type: FSDP\nuse_cpu: true", "with use_cpu: true FSDP would quietly"),
+        ("num_processes: 1\ndistributed_type: DEEPSPEED\nuse_cpu: true", "with use_cpu: true DEEPSPEED would quietly"),
     ],
 )
 def test_configs_that_cannot_be_used(tmp_path: Path, text: str | None, says: str) -> None:
