@@ -63,8 +63,8 @@ def processes_of(accelerate_config: str | None) -> int:
         )
     if kind in _NEED_ACCELERATORS and found.get("use_cpu"):
         raise ConfigError(
-            f"{where}: with use_cpu: true {kind} would quietly train as MULTI_GPU does; take MULTI_GPU for processes on "
-            "CPUs, or set use_cpu to false"
+            f"{where}: with use_cpu: true {kind} would quietly train as MULTI_GPU does; take MULTI_GPU for processes "
+            "on CPUs, or set use_cpu to false"
         )
     return processes
 
