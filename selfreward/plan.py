@@ -27,7 +27,7 @@ from selfreward.storage.run import RUN, RunStore
 from selfreward.templates import load_prompt_template
 from selfreward.tracking import check_trackers
 from selfreward.training.job import makes
-from selfreward.training.launching import check_batches
+from selfreward.training.launching import check_batches, processes_of
 
 _REQUESTS_A_PROMPT = 2
 """Typically; the other half is filtered out."""
@@ -129,7 +129,7 @@ def _sft(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], trained: int
     used = min(sum(sizes), config.sft.max_tokens or sum(sizes))
     rows = min(len(sizes), max(1, int(used / fmean(sizes))))
     examples = StagePlan(stage="examples", rows=rows, most_rows=len(sizes), most_bytes=used * BYTES_A_TOKEN)
-    return [*plans, examples, _training(makes(config.lora), config.sft, rows, len(sizes), used, trained)]
+    return [*plans, examples, _training(config, config.sft, rows, len(sizes), used, trained)]
 
 
 def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], trained: int | None) -> list[StagePlan]:
@@ -166,7 +166,8 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], trai
     pair_bytes = pairs * 2 * config.responses.max_tokens * BYTES_A_TOKEN
     compared, judgment_pairs, judgment_tokens = _meta_judging(config, eft, count, pairs, (prompt, answer))
     rows = pairs + sum(stage.rows for stage in judgment_pairs)
-    learned = pairs * 2 * (prompt + answer) + judgment_tokens
+    sides = 2 if config.pairs.makes == "pairs" else 1
+    learned = pairs * sides * (prompt + answer) + judgment_tokens
     return [
         prompts,
         responses,
@@ -175,7 +176,7 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], trai
         *_measuring(config, eft),
         StagePlan(stage=config.pairs.stage, rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
         *judgment_pairs,
-        _training(makes(config.lora), config.objective(1), rows, rows, learned, trained),
+        _training(config, config.objective(1), rows, rows, learned, trained),
         *_comparing(config, eft, answer),
     ]
 
@@ -256,14 +257,15 @@ def _comparing(config: RunConfig, eft: list[EFTSeed], answer: int) -> list[Stage
 
 
 def _training(
-    stage: str, objective: OptimiserConfig, rows: int, most_rows: int, tokens: int, most_bytes: int | None
+    config: RunConfig, objective: OptimiserConfig, rows: int, most_rows: int, tokens: int, most_bytes: int | None
 ) -> StagePlan:
+    processes = processes_of(config.accelerate_config)
     in_a_pass = rows
     if objective.packed_length:
         in_a_pass = math.ceil(tokens / objective.packed_length)
-    batch = examples_in(objective, tokens / max(1, rows), processes=1)
+    batch = examples_in(objective, tokens / max(1, rows), processes)
     return StagePlan(
-        stage=stage,
+        stage=makes(config.lora),
         rows=rows,
         most_rows=most_rows,
         tokens_read=round(tokens * objective.epochs),

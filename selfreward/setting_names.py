@@ -93,7 +93,7 @@ def with_later_settings(old: Mapping[str, Any], new: Mapping[str, Any], kinds: S
         field = kind.model_fields.get(name) if kind else None
         if field is None:
             continue
-        if name not in old and not field.is_required():
+        if name not in old and name != "type" and not field.is_required():  # which of several it was nobody knows
             default = field.get_default(call_default_factory=True, validated_data={})
             made[name] = key_settings(default) if isinstance(default, Frozen) else to_jsonable_python(default)
         if isinstance(made.get(name), dict) and isinstance(value, dict):

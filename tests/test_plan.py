@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from selfreward.config import RunConfig, load_config
-from selfreward.errors import ConfigError, ModelError, SeedError, StageError, TemplateError
+from selfreward.errors import ConfigError, ModelError, SeedError, SelfRewardError, StageError, TemplateError
 from selfreward.plan import Plan, StagePlan, make_plan
 from selfreward.resources import find, names
 from selfreward.storage.run import RunStore
@@ -55,6 +55,39 @@ def test_steps_of_so_many_tokens(tmp_path: Path) -> None:
     changes = (f"train.batch_tokens={four + 9}", "train.batch_size=1", "train.epochs=1")
     by_tokens = stage(make_plan(demo(tmp_path, *changes)), "adapter")
     assert by_tokens.training_steps == pairs.training_steps
+
+
+def test_steps_of_so_many_tokens_are_shared_by_processes(tmp_path: Path) -> None:
+    (launch := tmp_path / "three.yaml").write_text("num_processes: 3\ndistributed_type: MULTI_GPU\n")
+    pairs = stage(make_plan(demo(tmp_path, "train.epochs=1")), "adapter")
+    asked = ("train.epochs=1", f"train.batch_tokens={9 * pairs.tokens_read // pairs.rows + 9}")
+    shared = demo(tmp_path, *asked, "sft.batch_size=3", "sft.micro_batch_size=1").model_copy(
+        update={"accelerate_config": str(launch)}
+    )
+    assert stage(make_plan(demo(tmp_path, *asked)), "adapter").training_steps == -(-pairs.rows // 8)
+    assert stage(make_plan(shared), "adapter").training_steps == -(-pairs.rows // 6)
+
+
+def test_a_response_by_itself_is_one_side(tmp_path: Path) -> None:
+    pairs = stage(make_plan(demo(tmp_path, "train.epochs=1")), "adapter")
+    kinds = (
+        ("pairs={type: threshold, min_score: 3}", "train=kto"),
+        ("pairs={type: positives, min_score: 3}", "train=sft"),
+    )
+    for kind in kinds:
+        alone = stage(make_plan(demo(tmp_path, *kind, "train.epochs=1")), "adapter")
+        assert 2 * alone.tokens_read // alone.rows == pairs.tokens_read // pairs.rows
+
+
+def test_a_run_whose_config_is_not_understood_is_said(tmp_path: Path) -> None:
+    begun = demo(tmp_path)
+    begun.run_dir.mkdir(parents=True)
+    RunStore.create(begun.run_dir).save_config(begun)
+    (path,) = begun.run_dir.glob("config*.yaml")
+    for text in ("train: {no_longer_there: 1}\n", "- 1\n", "a: [", "\0"):
+        path.write_text(text)
+        with pytest.raises(SelfRewardError, match="config"):
+            make_plan(begun)
 
 
 def test_a_list_of_objectives_is_planned_by_its_first_one(tmp_path: Path) -> None:

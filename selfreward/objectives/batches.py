@@ -73,5 +73,5 @@ def examples_in(config: Batches, length: float, processes: int) -> int:
     """``batch_size``, where an example has so many tokens on average. Packed rows are full."""
     if config.batch_tokens is None:
         return config.batch_size
-    share = max(config.least_at_once, int(config.batch_tokens / (config.packed_length or length) / processes))
+    share = max(config.least_at_once, int(config.batch_tokens / (config.packed_length or max(1.0, length)) / processes))
     return (1 << (share.bit_length() - 1)) * processes

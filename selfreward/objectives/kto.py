@@ -47,7 +47,8 @@ class KTOConfig(HeldConfig):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         micro = self.batch_size if self.micro_batch_size == "auto" else self.micro_batch_size
-        if min(micro, self.batch_size) < self.least_at_once:
+        least = micro if self.batch_tokens is not None else min(micro, self.batch_size)
+        if least < self.least_at_once:
             raise ValueError("loss_type=kto holds responses of a micro batch against each other; it needs 2 at least")
         return self
 

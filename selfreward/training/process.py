@@ -160,7 +160,8 @@ def _sizes(job: TrainingJob, before: dict[str, Any]) -> list[int]:
 
 def _out_of_memory(job: TrainingJob, size: int) -> str:
     if job.objective.micro_batch_size != "auto" and size > job.objective.least_at_once:
-        way_out = f"--set {job.named('micro_batch_size')}=auto, or a number below {size}"
+        less = f"auto, or a number below {size}" if job.objective.batch_tokens is None else size // 2
+        way_out = f"--set {job.named('micro_batch_size')}={less}"
     else:
         lighter = "an adapter (lora) instead of all weights" if job.lora is None else "lora.load_in_4bit"
         way_out = f"a lower {job.named('max_length')}, {job.named('gradient_checkpointing')}=true, or {lighter}"

@@ -9,6 +9,8 @@ from typing import Any
 
 _EXPLODED = 100.0
 """Times the median of the steps before; clipping takes care of less, and of a single step."""
+_HARMLESS = 1.0
+"""A norm that is no explosion, however small those before were: pairs that are learned leave next to nothing."""
 _IN_A_ROW, _TO_COMPARE_WITH = 3, 10
 
 
@@ -42,7 +44,7 @@ def explosion(steps: Sequence[Mapping[str, float]]) -> str | None:
     norms = [step["grad_norm"] for step in steps if "grad_norm" in step]
     before, last = norms[:-_IN_A_ROW], norms[-_IN_A_ROW:]
     usual = median(before) if len(before) >= _TO_COMPARE_WITH else 0.0
-    if not usual or not min(last) > _EXPLODED * usual:
+    if not usual or not min(last) > max(_EXPLODED * usual, _HARMLESS):
         return None
     return (
         f"the gradient exploded: in the last {_IN_A_ROW} of {len(steps)} steps its norm was {min(last):.3g} or more, "

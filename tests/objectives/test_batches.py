@@ -35,6 +35,16 @@ def test_as_many_as_the_loss_needs() -> None:
     assert examples_in(KTOConfig(batch_tokens=10, micro_batch_size=2), 100.0, 1) == 2
 
 
+def test_the_size_that_counts_for_nothing_is_not_refused() -> None:
+    assert examples_in(KTOConfig(batch_tokens=1000, batch_size=1, micro_batch_size=2), 100.0, 1) == 8
+    with pytest.raises(ValidationError, match="it needs 2 at least"):
+        KTOConfig(batch_tokens=1000, micro_batch_size=1)
+
+
+def test_rows_of_no_length() -> None:
+    assert examples_in(OptimiserConfig(batch_tokens=4), 0.0, 1) == 4
+
+
 def test_without_tokens_the_size_is_as_it_stands() -> None:
     assert examples_in(OptimiserConfig(batch_size=5), 100.0, 1) == 5
 

@@ -115,6 +115,15 @@ def test_a_setting_that_came_to_be_later_was_at_its_default(run: RunStore) -> No
     assert "unheard_of: None -> 1" in str(refused.value)
 
 
+def test_a_section_that_does_not_say_its_type_is_not_of_the_one_of_now(run: RunStore) -> None:
+    it = run.begin_iteration(0, _about)
+    now = key_settings(DPOConfig())
+    it.begin("adapter", StageKey(1, {"train": {name: now[name] for name in now if name != "type"}}, {}))
+    it.add_shard("adapter", _shard("a"), Prompt, seconds=0.0)
+    with pytest.raises(StoreError, match=r"train\.type: None -> 'dpo'"):
+        it.begin("adapter", StageKey(1, {"train": now}, {}))
+
+
 def test_settings_may_change_while_nothing_is_made(run: RunStore) -> None:
     it = run.begin_iteration(0, _about)
     it.begin("pairs", _key(count=1))

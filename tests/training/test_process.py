@@ -13,7 +13,7 @@ from selfreward.objectives import ObjectiveConfig
 from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.kto import KTOConfig
 from selfreward.objectives.sft import SFTConfig
-from selfreward.training.process import _sizes
+from selfreward.training.process import _out_of_memory, _sizes
 
 Happens = Callable[[str], None]
 
@@ -31,6 +31,12 @@ def test_auto_begins_with_all_and_halves(
 
 def test_kto_never_takes_one_at_a_time(make_job: MakeJob) -> None:
     assert _sizes(make_job(KTOConfig(batch_size=8, micro_batch_size="auto"), rows_for("kto", 1)), {}) == [8, 4, 2]
+
+
+def test_less_at_once_is_said_as_batches_of_tokens_take_it(make_job: MakeJob) -> None:
+    job = make_job(DPOConfig(batch_tokens=1000, micro_batch_size=4), [pair(1)])
+    said = _out_of_memory(job, 4)
+    assert said.endswith("run the same command again with --set train.micro_batch_size=2")
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ def test_three_steps_far_beyond_those_before(norms: list[float]) -> None:
         [*USUAL, 99.0, 99.0, 99.0],
         [*USUAL[:9], 500.0, 500.0, 500.0],
         [0.0] * 10 + [1e-3] * 3,
+        [1e-5] * 10 + [0.9] * 3,
         USUAL,
         [1.0],
     ],
