@@ -65,7 +65,7 @@ begin with a dot. All others, and all paths in `--set`, are relative to the dire
 - `no`: it is in no key, and a run goes on with the new value.
 
 No change in `evaluation` is ever refused: what finished iterations have measured stays as it is, and an iteration under
-way measures again.
+way measures again. Prompts that a model was chosen on are the exception (`train.keep_best.by: judge`).
 """
 _NAMES = {
     str: "text",

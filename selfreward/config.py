@@ -18,7 +18,7 @@ from selfreward.meta_judge.settings import MetaJudgeConfig
 from selfreward.objectives import ObjectiveConfig, TrainConfig
 from selfreward.objectives.batches import micro_batches
 from selfreward.objectives.dpo import DPOConfig
-from selfreward.objectives.fitting import judge_misfit, misfit
+from selfreward.objectives.fitting import choice_misfit, judge_misfit, misfit
 from selfreward.objectives.optimiser import LoraConfig, OptimiserConfig
 from selfreward.objectives.sft import SeedSFTConfig
 from selfreward.pair_rules import PairRuleConfig
@@ -144,6 +144,8 @@ class RunConfig(Frozen):
         refs = self.prompts.from_seeds or self.prompts.file is not None
         for where, objective in self._trainings():
             problem = misfit(where, objective, self.pairs, references=refs)
+            asked, adapter = self.evaluation.prompts is not None, self.lora is not None
+            problem = problem or choice_misfit(where, objective, prompts=asked, adapter=adapter)
             if problem := problem or _uneven_batches(where, objective):
                 raise ValueError(problem)
         sft = self.sft.enabled and bool(self.seeds.ift or self.seeds.eft)

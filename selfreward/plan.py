@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import fmean
 
 from selfreward import steps
+from selfreward.comparison_plan import training_and_comparing
 from selfreward.config import RunConfig
-from selfreward.judges.comparing import comparing, verdict_cost
 from selfreward.judges.sampled import SampledConfig
 from selfreward.model_size import root_model, trained_bytes
 from selfreward.objectives.batches import examples_in
@@ -168,6 +168,7 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], trai
     rows = pairs + sum(stage.rows for stage in judgment_pairs)
     sides = 2 if config.pairs.makes == "pairs" else 1
     learned = pairs * sides * (prompt + answer) + judgment_tokens
+    training = _training(config, config.objective(1), rows, rows, learned, trained)
     return [
         prompts,
         responses,
@@ -176,8 +177,7 @@ def _self_reward(config: RunConfig, ift: list[IFTSeed], eft: list[EFTSeed], trai
         *_measuring(config, eft),
         StagePlan(stage=config.pairs.stage, rows=pairs, most_rows=pairs, most_bytes=pair_bytes),
         *judgment_pairs,
-        _training(config, config.objective(1), rows, rows, learned, trained),
-        *_comparing(config, eft, answer),
+        *training_and_comparing(config, eft, answer, training),
     ]
 
 
@@ -226,34 +226,6 @@ def _measuring(config: RunConfig, eft: list[EFTSeed]) -> list[StagePlan]:
     prompt = round(fmean(tokens(group[0].prompt or "") for group in groups.values()))
     lengths = prompt, round(fmean(tokens(row.response) for row in rows))
     return [stored, *judging("heldout_judgments", config.judge, list(map(len, groups.values())), lengths, eft)]
-
-
-def _comparing(config: RunConfig, eft: list[EFTSeed], answer: int) -> list[StagePlan]:
-    prompts = steps.comparison_prompts(config)
-    if not prompts:
-        return []
-    count, prompt = len(prompts), round(fmean(map(tokens, prompts)))
-    most = count * config.responses.max_tokens
-    asked = StagePlan(stage="compared_prompts", rows=count, most_rows=count)
-    written = [
-        StagePlan(
-            stage=stage,
-            rows=count,
-            most_rows=count,
-            tokens_read=count * prompt,
-            tokens_written=count * answer,
-            most_tokens_written=most,
-            most_bytes=most * BYTES_A_TOKEN,
-        )
-        for stage in ("compared_before", "compared_after")
-    ]
-    engine = (config.judge.model.engine if config.judge.model else None) or config.engine
-    judge = comparing(config.judge, engine.capabilities())
-    return [
-        asked,
-        *written,
-        costed("comparison", judge.optional_rubric(), verdict_cost(judge, count), (prompt, answer), eft),
-    ]
 
 
 def _training(

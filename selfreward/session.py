@@ -26,12 +26,12 @@ from selfreward.progress import Advance, Reporter
 from selfreward.records import Record
 from selfreward.stages.shard import Shard
 from selfreward.storage.durable import discard, file_hash, value_hash
-from selfreward.storage.iteration import IterationStore, StageKey, Stored, check_file
+from selfreward.storage.iteration import IterationStore, StageKey, Stored
 from selfreward.storage.manifest import StageEntry
 from selfreward.storage.run import ENGINE, TENSORBOARD, TRAINING, RunStore
 from selfreward.tracking import LoopTrackers, Tracking
 from selfreward.training.cost import COST
-from selfreward.training.job import TrainingJob
+from selfreward.training.job import LOG, TrainingJob
 from selfreward.training.process import train
 
 R = TypeVar("R", bound=Record)
@@ -171,7 +171,7 @@ class Session:
         entry = iteration.begin(name, stage.key)
         if entry.finished:
             return iteration.stored(name, record)
-        with self._reported(iteration, name, stage.total, stage.done(entry)) as advance:
+        with self.reported(iteration, name, stage.total, stage.done(entry)) as advance:
             clock = time.monotonic()
             for shard in work(iteration.stored(name, record)):
                 now = time.monotonic()
@@ -184,22 +184,22 @@ class Session:
             iteration.finish(name)
         return iteration.stored(name, record)
 
-    def run_training(self, iteration: IterationStore, job: TrainingJob, key: StageKey) -> Policy:
-        """The trained policy: from disk where training is finished, else trained in a process of its own."""
+    def run_training(self, iteration: IterationStore, job: TrainingJob, key: StageKey) -> StageEntry:
+        """What training made: on disk where it is finished, else it is trained in a process of its own."""
         name = job.makes
         entry = iteration.begin_training(name, key)
         scratch = iteration.path / TRAINING
         if not entry.finished:
             for _, _, engine in self._engines:
                 engine.pause()  # training needs the memory
-            with self._reported(iteration, name, 1, 0) as advance:
+            with self.reported(iteration, name, 1, 0) as advance:
                 clock = time.monotonic()
                 result = train(
                     job, _goes_on_with(job, key), scratch, lambda step, steps: advance(step / steps), self.reporter.say
                 )
                 iteration.finish_with_files(
                     name,
-                    {made: scratch / made for made in (name, "training.jsonl", COST)},
+                    {made: scratch / made for made in (name, LOG, COST)},
                     timings={COST},
                     counts=result.counts,
                     seconds=time.monotonic() - clock,
@@ -207,12 +207,11 @@ class Session:
                 )
             entry = iteration.manifest.stages[name]
         discard(scratch)
-        for file in entry.files:
-            check_file(iteration.path, file)
-        return Policy(f"M{iteration.manifest.iteration + 1}", iteration.weights, entry.digest)
+        return entry
 
     @contextmanager
-    def _reported(self, iteration: IterationStore, name: str, total: int, done: int) -> Iterator[Advance]:
+    def reported(self, iteration: IterationStore, name: str, total: int, done: int) -> Iterator[Advance]:
+        """Say that a stage begins, how far it is, and what it came to, wherever somebody listens."""
         self.trackers.open()
         self.store.save_config(self.config)  # only now is it known that no finished work contradicts it
         place = {"iteration": iteration.manifest.iteration, "stage": name}

@@ -400,3 +400,22 @@ def test_paths_in_a_judges_method_are_relative_to_the_recipe(tmp_path: Path) -> 
 def test_what_is_no_finite_number_is_refused(setting: str) -> None:
     with pytest.raises(ConfigError, match="finite number"):
         load_config(find("recipes", "demo.yaml"), ["seeds.eft=null", setting])
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"evaluation.prompts": None}, "train.keep_best.by=judge compares answers to evaluation.prompts"),
+        ({"lora": None}, "train.keep_best.by=judge keeps an adapter of every candidate"),
+        ({"train.keep_best.held_out": 0.2}, "train.keep_best: held_out is of no use with by=judge"),
+        ({"train": [{}, {"keep_best": {"by": "judge"}}], "lora": None}, "train.1.keep_best.by=judge keeps an adapter"),
+        ({"sft.keep_best": {"by": "judge"}}, "sft.keep_best: no such setting"),
+        ({"train.keep_best.by": "loss"}, "train.keep_best.by: Input should be"),
+    ],
+)
+def test_what_the_judge_cannot_choose_by_is_refused(changes: dict[str, Any], says: str) -> None:
+    fits = {**SMALL, "evaluation": {"prompts": "held.txt"}, "train": {"keep_best": {"by": "judge"}}}
+    assert make_config(make_config(fits, {}, "r").model_dump(mode="json"), {}, "r").objective(1).candidate_steps == 25
+    with pytest.raises(ConfigError) as refused:
+        make_config(fits, changes, "r")
+    assert says in str(refused.value)

@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "plan",
         "model_size",
         "stage_plans",
+        "comparison_plan",
         "api",
         "doctor",
         "init",

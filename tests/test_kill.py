@@ -13,6 +13,7 @@ from word_rubrics import word_soup_recipe
 
 from selfreward.config import load_config
 from selfreward.loop import run
+from selfreward.resources import find
 from selfreward.storage.events import read_events
 from selfreward.storage.manifest import FileEntry
 from selfreward.storage.run import RunStore
@@ -36,6 +37,22 @@ def test_killed_while_it_judges_its_judgments(make_recipe: Callable[..., Path], 
         found = RunStore(tmp_path / "runs" / "killed").iteration(t).manifest.stages
         assert found["judgment_pairs"].rows
         assert found["adapter"].counts["rows"] == found["pairs"].rows + found["judgment_pairs"].rows
+
+
+def test_killed_while_the_judge_chooses_a_candidate(make_recipe: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "held.txt").write_text("".join(f"Name {i} fruits.\n" for i in range(8)), encoding="utf-8")
+    train = {"batch_size": 2, "micro_batch_size": 2, "learning_rate": 1.0e-3, "epochs": 2, "save_steps": 1}
+    recipe = make_recipe(
+        tmp_path,
+        iterations=1,
+        seeds={"ift": str(find("seeds", "ift.jsonl"))},
+        sft={"enabled": False},
+        judge={"method": {"type": "pairwise", "verdict": {"type": "expected", "min_mass": 0.0}}},
+        train={**train, "keep_best": {"by": "judge", "eval_steps": 2}},
+        evaluation={"prompts": "held.txt"},
+    )
+    stages_killed_in = _whole_and_killed(recipe, tmp_path, writes_between_kills=11)
+    assert {stage.partition("_")[0] for stage in stages_killed_in} >= {"candidates", "candidate"}
 
 
 def _whole_and_killed(recipe: Path, tmp_path: Path, writes_between_kills: int) -> list[str]:
@@ -83,8 +100,9 @@ def _stage_under_way(run_dir: Path) -> str:
 def _entries(store: RunStore) -> Iterator[tuple[Path, FileEntry]]:
     for number in store.iterations():
         iteration = store.iteration(number)
-        for entry in iteration.manifest.stages.values():
-            for file in entry.files:
+        for name, entry in iteration.manifest.stages.items():
+            # Candidates are gone once one of them is chosen; the adapter is what is left of them.
+            for file in entry.files if name != "candidates" else ():
                 yield iteration.path / file.path, file
 
 

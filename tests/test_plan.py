@@ -1,6 +1,7 @@
 """The plan follows the recipe, checks it, and touches nothing."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -403,3 +404,27 @@ def test_ifeval_needs_prompts_with_instructions(tmp_path: Path) -> None:
 def test_finished_work_is_named(unfinished_run: RunStore) -> None:
     plan = make_plan(unfinished_run.config())
     assert plan.finished == ("iteration 0", "iteration 1", "iteration 2")
+
+
+def test_candidates_that_the_judge_chooses_from_are_counted(tmp_path: Path) -> None:
+    prompts = tmp_path / "held_out.txt"
+    prompts.write_text("one\ntwo\nthree\n", encoding="utf-8")
+    asked = (f"evaluation.prompts={prompts}", f"model={local_model(tmp_path)}")
+    train = "{batch_size: 2, epochs: 2, keep_best: {by: judge, eval_steps: 4}}"
+    plain = make_plan(demo(tmp_path, *asked, "train={batch_size: 2, epochs: 2}"))
+    plan = make_plan(demo(tmp_path, *asked, f"train={train}"))
+    steps = stage(plain, "adapter").training_steps
+    candidates = math.ceil(steps / 4)
+    assert candidates > 2
+    assert stage(plan, "candidates").training_steps == steps
+    assert stage(plan, "candidates").most_bytes == candidates * (stage(plain, "adapter").most_bytes or 0) > 0
+    for own, of_each in (("candidate_*", "compared_after"), ("candidate_*_comparison", "comparison")):
+        found, one, taken_over = stage(plan, own), stage(plain, of_each), stage(plan, of_each)
+        assert (found.rows, found.most_tokens_written) == (candidates * one.rows, candidates * one.most_tokens_written)
+        assert (taken_over.rows, taken_over.tokens_read, taken_over.tokens_written) == (one.rows, 0, 0)
+    assert stage(plan, "adapter").training_steps == 0
+    assert [s.stage for s in plan.self_reward].index("candidate_*") < [s.stage for s in plan.self_reward].index(
+        "adapter"
+    )
+    (notice,) = set(plan.notices) - set(plain.notices)
+    assert "looks a little better than it is" in notice

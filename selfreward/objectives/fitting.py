@@ -34,6 +34,26 @@ def misfit(where: str, train: ObjectiveConfig, rule: PairRuleConfig, *, referenc
     return None
 
 
+def choice_misfit(where: str, train: ObjectiveConfig, *, prompts: bool, adapter: bool) -> str | None:
+    """Why the judge cannot choose between an objective's candidates; None where it can, or does not have to.
+
+    ``prompts``: whether there are held-out ones; ``adapter``: whether one is trained.
+    """
+    if train.candidate_steps is None:
+        return None
+    other = f"or take {where}.keep_best.by=held_out_loss"
+    if not prompts:
+        return (
+            f"{where}.keep_best.by=judge compares answers to evaluation.prompts: set it to a file of prompts, {other}"
+        )
+    if not adapter:
+        return (
+            f"{where}.keep_best.by=judge keeps an adapter of every candidate, and lora: null would have it keep whole "
+            f"models: leave lora as it is by default, {other}"
+        )
+    return None
+
+
 def judge_misfit(judge: JudgeConfig, rule: PairRuleConfig, *, sft: bool, responses: int) -> str | None:
     """Why a judge and a rule do not go together; None where they do.
 

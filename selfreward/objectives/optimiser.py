@@ -124,15 +124,34 @@ class OptimiserConfig(Frozen):
         return self
 
 
-class KeepBestConfig(Frozen):
-    """Of the policy at several steps, the one with the lowest loss on held-out rows becomes M_{t+1}; with every
-    ``train.type``."""
+_HELD_OUT = 0.1
 
+
+class KeepBestConfig(Frozen):
+    """Of the policy at several steps, the best one becomes M_{t+1}; with every ``train.type``."""
+
+    by: Literal["held_out_loss", "judge"] = "held_out_loss"
+    """``held_out_loss``: the lowest loss on rows that are held out. ``judge``: the most wins against M_t, by the judge
+    that compares models, on ``evaluation.prompts``, once training is done; needs these prompts, and ``lora``."""
     eval_steps: int = Field(default=25, ge=1)
-    """Steps between two candidates; the last step is one in any case. A checkpoint is written of each, and
-    ``save_steps`` counts for nothing."""
-    held_out: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the prompts, one at least, whose rows are held out and not trained on."""
+    """Steps between two candidates; the last step is one in any case. ``held_out_loss`` writes a checkpoint of each,
+    and ``save_steps`` counts for nothing; ``judge`` writes an adapter of each, and checkpoints stay as they are."""
+    held_out: float | None = Field(default=_HELD_OUT, gt=0, lt=1)
+    """Share of the prompts, one at least, whose rows are held out and not trained on; null with ``judge``, which trains
+    on all of them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rows_are_held_out_for_a_loss_alone(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("held_out") is not None:
+            return given
+        return {**given, "held_out": None if given.get("by") == "judge" else _HELD_OUT}
+
+    @model_validator(mode="after")
+    def _the_judge_needs_no_rows(self) -> Self:
+        if self.by == "judge" and self.held_out is not None:
+            raise ValueError("held_out is of no use with by=judge, which trains on all rows; leave it out")
+        return self
 
 
 class ObjectiveSettings(OptimiserConfig):
@@ -151,6 +170,12 @@ class ObjectiveSettings(OptimiserConfig):
     """Where TRL has its trainer."""
     has_reference: ClassVar[bool] = False
     """Whether it holds the policy to another model."""
+
+    @property
+    def candidate_steps(self) -> int | None:
+        """Steps between two adapters that the judge chooses from; None where it chooses nothing."""
+        best = self.keep_best
+        return best.eval_steps if best is not None and best.by == "judge" else None
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -220,7 +245,7 @@ def trl_arguments(config: ObjectiveSettings, output_dir: str, seed: int) -> dict
 
 
 def _checkpoints(config: ObjectiveSettings) -> dict[str, Any]:
-    if config.keep_best is None:
+    if config.keep_best is None or config.candidate_steps is not None:
         return {"save_strategy": "no" if config.save_steps is None else "steps", "save_steps": config.save_steps or 0}
     return {
         "save_strategy": "steps",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from selfreward.objectives.optimiser import LoraConfig, PerIteration, PreferenceConfig, trl_arguments
 from selfreward.objectives.rows import conversational, datasets
@@ -29,6 +29,12 @@ class RewardConfig(PreferenceConfig):
 
     learns_from: ClassVar[Makes] = "pairs"
     module: ClassVar[str] = "trl.trainer.reward_trainer"
+
+    @model_validator(mode="after")
+    def _it_answers_nothing(self) -> Self:
+        if self.candidate_steps is not None:
+            raise ValueError("keep_best.by=judge compares answers, and a reward model writes none; use held_out_loss")
+        return self
 
     def trainer(
         self, model: Any, chat: Chat, data: Dataset, output_dir: str, seed: int, held_out: Dataset | None = None

@@ -1,10 +1,11 @@
 """Stages that are measured beside the loop: nothing depends on them, so they never stand in the way of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import TypeVar
 
 from selfreward.records import Record
-from selfreward.session import Session
+from selfreward.session import Session, Stage, Work
+from selfreward.stages.shard import Shard
 from selfreward.storage.durable import discard
 from selfreward.storage.iteration import IterationStore, StageKey, Stored
 
@@ -25,14 +26,25 @@ def drop(it: IterationStore, name: str, unless: StageKey | None = None) -> None:
         discard(it.path / name)
 
 
-def made_before(
-    s: Session, it: IterationStore, names: Sequence[str], key: StageKey, record: type[R]
-) -> Stored[R] | None:
-    """The same work in an earlier iteration, under one of these names: it would come out the same again."""
-    for t in range(1, it.manifest.iteration):
-        earlier = s.store.iteration(t)
-        for name in names:
-            entry = earlier.stage(name)
-            if entry is not None and entry.finished and entry.has(key.version, key.settings, key.inputs):
-                return earlier.stored(name, record)
+def run_aside(s: Session, it: IterationStore, stage: Stage[R], work: Work[R]) -> Stored[R]:
+    """A stage that takes over what was made with its key before, and replaces what was made with another one."""
+
+    def or_take_over(stored: Stored[R]) -> Iterator[Shard[R]]:
+        before = None if stored.entry.files else _made_before(s, it, stage)
+        if before is None:
+            yield from work(stored)
+        else:
+            yield Shard(list(before.records()), stage.total, before.entry.counts)
+
+    drop(it, stage.name, unless=stage.key)
+    return s.run_stage(it, stage, or_take_over)
+
+
+def _made_before(s: Session, it: IterationStore, stage: Stage[R]) -> Stored[R] | None:
+    """The same work in this iteration or an earlier one, under whatever name: it would come out the same again."""
+    key = stage.key
+    for earlier in (*(s.store.iteration(t) for t in range(1, it.manifest.iteration)), it):
+        for name, entry in earlier.manifest.stages.items():
+            if entry.finished and entry.has(key.version, key.settings, key.inputs):
+                return earlier.stored(name, stage.record)
     return None

@@ -1,6 +1,6 @@
 """Whether an iteration improved its model: M_{t+1} against M_t on held-out prompts. It stops no other step."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from selfreward.config import RunConfig
@@ -16,7 +16,7 @@ from selfreward.stages import comparing as stage
 from selfreward.stages.responses import VERSION as RESPONSES_VERSION
 from selfreward.stages.responses import generate_responses
 from selfreward.stages.shard import Shard
-from selfreward.steps.aside import drop, is_settled, made_before
+from selfreward.steps.aside import drop, is_settled, run_aside
 from selfreward.steps.judge import judge_of
 from selfreward.steps.keys import engine_settings, made_from, model_inputs
 from selfreward.steps.metrics import COMPARISON as JUDGMENTS
@@ -55,31 +55,45 @@ def compare_models(s: Session, it: IterationStore, before: Policy, after: Policy
     """
     if is_settled(it):
         return
-    found = _held_out(s, it)
+    found = held_out(s, it)
     if found is None or not found.prompts:
         for name in (PROMPTS, BEFORE, AFTER, JUDGMENTS):
             drop(it, name)
         if found is not None:
             s.reporter.say(f"{it.label} {JUDGMENTS}: {found.said}, so nothing is compared")
         return
-    prompts = _store_prompts(s, it, found)
-    written = [_write(s, it, name, policy, prompts) for name, policy in ((BEFORE, before), (AFTER, after))]
+    prompts = store_prompts(s, it, found)
+    written = [write(s, it, name, policy, prompts) for name, policy in ((BEFORE, before), (AFTER, after))]
     pairs = contests(*(responses.records() for responses in written))
-    judgments = _judge(s, it, before, prompts, pairs)
+    judgments = decide(s, it, JUDGMENTS, before, prompts, pairs)
     if not judgments.entry.summary:
         report = _report(s, (before, after), found, pairs, judgments)
         it.summarise(JUDGMENTS, report.model_dump(mode="json"))
         s.reporter.say(f"{it.label} {JUDGMENTS}: {answer(report)}")
 
 
-def _held_out(s: Session, it: IterationStore) -> HeldOutPrompts | None:
+def held_out(s: Session, it: IterationStore) -> HeldOutPrompts | None:
+    """The prompts that models of this iteration are compared on; None where the recipe names none."""
     path = s.config.evaluation.prompts
     return None if path is None else held_out_prompts(Path(path), s.store, it.manifest.iteration)
 
 
-def _store_prompts(s: Session, it: IterationStore, found: HeldOutPrompts) -> list[Prompt]:
-    texts = value_hash([prompt.text for prompt in found.prompts])
-    key = StageKey(1, {}, {"evaluation.prompts": texts})
+def prompt_inputs(found: HeldOutPrompts) -> dict[str, str]:
+    """Their words, for a key."""
+    return {"evaluation.prompts": value_hash([prompt.text for prompt in found.prompts])}
+
+
+def judge_inputs(s: Session, policy: Policy) -> dict[str, str]:
+    """Who decides between two responses, and how, for a key."""
+    config = comparing_judge(s)
+    who = judge_of(s, policy, config)
+    # Under one hash: the recipe may have settings of a judge of single responses in their place.
+    return {**who.inputs, "judge": value_hash([dict(who.settings), config.load_rubric().hash])}
+
+
+def store_prompts(s: Session, it: IterationStore, found: HeldOutPrompts) -> list[Prompt]:
+    """The prompts as a stage of the iteration."""
+    key = StageKey(1, {}, prompt_inputs(found))
     drop(it, PROMPTS, unless=key)
     counts = found.left_out
     rows = len(found.prompts)
@@ -87,7 +101,7 @@ def _store_prompts(s: Session, it: IterationStore, found: HeldOutPrompts) -> lis
     return found.prompts
 
 
-def _write(s: Session, it: IterationStore, name: str, policy: Policy, prompts: Sequence[Prompt]) -> Stored[Response]:
+def write(s: Session, it: IterationStore, name: str, policy: Policy, prompts: Sequence[Prompt]) -> Stored[Response]:
     """One response to every prompt, as the run's own are written. M_t's stand in the iteration before already."""
     config, tags = s.config.responses.model_copy(update={"n": 1}), s.config.model.reasoning_tags
     asked = {name: value for name, value in key_settings(config).items() if name != "n"}
@@ -105,34 +119,26 @@ def _write(s: Session, it: IterationStore, name: str, policy: Policy, prompts: S
     def answer_to(part: Sequence[Prompt], start: int) -> Asking[Shard[Response]]:
         return generate_responses(part, config, s.chat, policy.label, tags, derive_seed(s.config.seed, COMPARED, start))
 
-    def work(stored: Stored[Response]) -> Iterator[Shard[Response]]:
-        earlier = made_before(s, it, (AFTER, BEFORE), key, Response)
-        if earlier is not None and not stored.entry.files:
-            yield Shard(list(earlier.records()), len(prompts), earlier.entry.counts)
-        else:
-            yield from over(prompts, PROMPTS_A_SAVE, answer_to, lambda: s.engine(policy))(stored)
-
-    drop(it, name, unless=key)
-    return s.run_stage(it, Stage(name, Response, key, total=len(prompts), may_be_empty=True), work)
+    made = Stage(name, Response, key, total=len(prompts), may_be_empty=True)
+    return run_aside(s, it, made, over(prompts, PROMPTS_A_SAVE, answer_to, lambda: s.engine(policy)))
 
 
-def _judge(
-    s: Session, it: IterationStore, policy: Policy, prompts: Sequence[Prompt], pairs: Sequence[Contest]
+def decide(
+    s: Session, it: IterationStore, name: str, policy: Policy, prompts: Sequence[Prompt], pairs: Sequence[Contest]
 ) -> Stored[Judgment]:
+    """The judge of the iteration, whose policy is M_t, on two models' responses, in both orders."""
     config, by_prompt = comparing_judge(s), of_prompts(pairs)
     who = judge_of(s, policy, config)
     reader = reader_of(config, who.reasoning_tags)
-    # Under one hash: the recipe may have settings of a judge of single responses in their place.
-    asked = value_hash([dict(who.settings), config.load_rubric().hash])
-    key = StageKey(stage.VERSION, {}, {**who.inputs, "judge": asked, **made_from(it, PROMPTS, BEFORE, AFTER)})
+    shown = value_hash([[pair.first.id, pair.second.id] for pair in pairs])  # which have the texts in them
+    key = StageKey(stage.VERSION, {}, {**judge_inputs(s, policy), **made_from(it, PROMPTS), "responses": shown})
 
     def verdicts(part: Sequence[Prompt], start: int) -> Asking[Shard[Judgment]]:
         seed = derive_seed(s.config.seed, COMPARED, "judgments", start)
         return stage.compare_responses(part, by_prompt, config, reader, who.listener(), who.label, seed)
 
-    drop(it, JUDGMENTS, unless=key)
-    made = Stage(JUDGMENTS, Judgment, key, total=len(prompts), may_be_empty=True)
-    return s.run_stage(it, made, over(prompts, PROMPTS_A_SAVE, verdicts, who.engine))
+    made = Stage(name, Judgment, key, total=len(prompts), may_be_empty=True)
+    return run_aside(s, it, made, over(prompts, PROMPTS_A_SAVE, verdicts, who.engine))
 
 
 def _report(

@@ -1,6 +1,6 @@
 """How good the judge of an iteration is, measured on held-out rankings. It stands in no other step's way."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from selfreward.seeding.held_out import read_held_out
 from selfreward.seeding.ranked import by_prompt
 from selfreward.session import Policy, Session, Stage, at_once, over
 from selfreward.stages.shard import Shard
-from selfreward.steps.aside import drop, is_settled, made_before
+from selfreward.steps.aside import drop, is_settled, run_aside
 from selfreward.steps.judge import judge_of
 from selfreward.steps.keys import made_from
 from selfreward.steps.metrics import HELDOUT_JUDGMENTS as JUDGMENTS
@@ -103,12 +103,5 @@ def _judge_alone(
     def verdicts(part: Sequence[Sequence[Ranked]], start: int) -> Asking[Shard[Judgment]]:
         return verdicts_on(part, judge, who.listener(), who.label, derive_seed(s.config.seed, HELD_OUT, start))
 
-    def work(stored: Stored[Judgment]) -> Iterator[Shard[Judgment]]:
-        before = made_before(s, it, (name,), key, Judgment)  # a fixed judge says the same again
-        if before is not None and not stored.entry.files:
-            yield Shard(list(before.records()), len(prompts))
-        else:
-            yield from over(prompts, PROMPTS_A_SAVE, verdicts, who.engine)(stored)
-
-    drop(it, name, unless=key)
-    return s.run_stage(it, Stage(name, Judgment, key, total=len(prompts)), work)
+    made = Stage(name, Judgment, key, total=len(prompts))
+    return run_aside(s, it, made, over(prompts, PROMPTS_A_SAVE, verdicts, who.engine))  # a fixed judge repeats itself

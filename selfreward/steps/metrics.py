@@ -27,6 +27,7 @@ from selfreward.storage.iteration import IterationStore, check_file
 from selfreward.storage.run import RunStore
 from selfreward.templates import load_rubric
 from selfreward.training.cost import COST
+from selfreward.training.job import LOG
 
 R = TypeVar("R", bound=Record)
 VERSION = 3
@@ -36,7 +37,7 @@ COMPARISON = "comparison"
 JUDGMENT_COMPARISONS, JUDGMENT_PAIRS = "judgment_comparisons", "judgment_pairs"
 FLAGS = "flags.parquet"
 _USUAL_RUBRIC = "additive_5pt"
-_FILE, _LOG = "metrics.json", "training.jsonl"
+_FILE = "metrics.json"
 _TRAINED_ON = ("pairs", "labelled")
 
 
@@ -198,7 +199,7 @@ def training_log(it: IterationStore) -> list[dict[str, Any]]:
     Raises:
         StoreError: the log is missing or damaged.
     """
-    return [entry for entry in _lines(it, _LOG) if "loss" in entry]
+    return [entry for entry in _lines(it, LOG) if "loss" in entry]
 
 
 def cost_log(it: IterationStore) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from selfreward.objectives import ObjectiveConfig
 from selfreward.objectives.optimiser import LoraConfig
 from selfreward.records import Example, Labelled, PreferencePair, derive_seed, key_settings
 from selfreward.session import Policy, Session
+from selfreward.steps.candidates import train_and_choose
 from selfreward.steps.keys import made_from, model_inputs
 from selfreward.steps.metrics import JUDGMENT_PAIRS
 from selfreward.steps.reporting import warn_of_training
@@ -21,7 +22,21 @@ _HIGHEST_OF_WHOLE_MODELS = 2e-5
 
 
 def training_notices(config: RunConfig) -> list[str]:
-    """What of the recipe is allowed and seldom meant: the defaults of learning rates are those of an adapter."""
+    """What of the recipe is allowed and easily taken for something else."""
+    return [*_rates_of_whole_models(config), *_prompts_that_choose(config)]
+
+
+def _prompts_that_choose(config: RunConfig) -> list[str]:
+    if all(objective.candidate_steps is None for objective in config.objectives):
+        return []
+    return [
+        "evaluation.prompts choose the checkpoint (train.keep_best.by=judge), so the comparison of M_{t+1} with M_t on "
+        "the same prompts looks a little better than it is; `selfreward eval compare` takes other ones"
+    ]
+
+
+def _rates_of_whole_models(config: RunConfig) -> list[str]:
+    """The defaults of learning rates are those of an adapter."""
     if config.lora is not None:
         return []
     highest = {"train": max(_highest(objective.learning_rate) for objective in config.objectives)}
@@ -124,10 +139,13 @@ def _train(s: Session, it: IterationStore, what: _Training, parent: Policy) -> P
         tracking=s.tracking if s.config.report_to else None,
     )
     before = it.trained
-    trained = s.run_training(it, job, key)
+    if what.objective.candidate_steps is None:
+        s.run_training(it, job, key)
+    else:
+        train_and_choose(s, it, parent, job, key)
     if before is None or not before.finished:
         warn_of_training(s, it)
-    return trained
+    return trained_policy(it)
 
 
 def _held(lora: LoraConfig | None, parent: Policy) -> dict[str, Any] | None:

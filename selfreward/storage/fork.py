@@ -31,6 +31,8 @@ _AFTER_PAIRS = (
     "metrics",
 )
 """What depends on pairs, or on the model that was trained on them, and the pairs themselves."""
+_OF_CANDIDATES = "candidate"
+"""How names of stages begin that depend on them too: adapters to choose from, and what each came to."""
 
 
 def fork(parent: RunStore, at: int, config: RunConfig, *, judged: bool = False) -> RunStore:
@@ -119,7 +121,11 @@ def _up_to_pairs(parent: RunStore, t: int) -> IterationStore:
             f"{iteration.path}: is not judged to the end, so there is nothing to build pairs of; go on with "
             f"`selfreward run {parent.path}`: it uses what is decided by then"
         )
-    kept = {name: entry for name, entry in iteration.manifest.stages.items() if name not in _AFTER_PAIRS}
+    kept = {
+        name: entry
+        for name, entry in iteration.manifest.stages.items()
+        if name not in _AFTER_PAIRS and not name.startswith(_OF_CANDIDATES)
+    }
     manifest = iteration.manifest.model_copy(update={"stages": kept, "finished": False})
     return IterationStore(iteration.path, manifest, inherited=False)
 

@@ -20,7 +20,7 @@ from selfreward.storage.durable import discard, file_hash, move_into_place, writ
 from selfreward.storage.events import now
 from selfreward.storage.manifest import FileEntry, Manifest, StageEntry
 from selfreward.storage.tables import read_table, write_table
-from selfreward.training.job import ADAPTER, MODEL
+from selfreward.training.job import ADAPTER, CANDIDATES, MODEL
 
 R = TypeVar("R", bound=Record)
 MANIFEST = "manifest.json"
@@ -135,20 +135,23 @@ class IterationStore:
         return entry
 
     def begin_training(self, makes: str, key: StageKey) -> StageEntry:
-        """The same of the stage that trains, whose name is what it makes: an adapter, or a whole model.
+        """The same of the stage that trains, whose name is what it makes: an adapter, candidates for one, or a model.
 
         Raises:
-            StoreError: it was begun with other settings or on other inputs, or has made the other of the two.
+            StoreError: it was begun with other settings or on other inputs, or has made another of the three.
         """
-        other = MODEL if makes == ADAPTER else ADAPTER
-        entry = self.stage(other)
-        if entry is not None and entry.finished:
-            made = "all weights" if other == MODEL else "an adapter"
-            raise StoreError(
-                f"{self.path}: trained {made}, and lora now says otherwise. Go back to the old settings, or start a "
-                "new run with --name NEW"
-            )
-        if entry is not None:
+        for other in (ADAPTER, MODEL, CANDIDATES):
+            entry = self.stage(other)
+            if other == makes or entry is None:
+                continue
+            if other == CANDIDATES and entry.finished:
+                self._refuse_changes(other, entry, key)
+            if entry.finished:
+                made = "all weights" if other == MODEL else "an adapter"
+                raise StoreError(
+                    f"{self.path}: trained {made}, and lora now says otherwise. Go back to the old settings, or start "
+                    "a new run with --name NEW"
+                )
             self.forget(other)  # it was stopped before there was anything
         return self.begin(makes, key)
 

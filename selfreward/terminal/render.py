@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from selfreward.evaluation.comparison import in_short
 from selfreward.evaluation.report import percent
 from selfreward.records import Frozen
-from selfreward.training.job import ADAPTER, MODEL
+from selfreward.training.job import ADAPTER, CANDIDATES, MODEL
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -236,7 +236,8 @@ def _how_it_is(stage: StageStatus) -> str:
 def _share(stage: StageStatus) -> str:
     if not stage.total:
         return "" if stage.total == 0 else f"{stage.done:g}"
-    return f"{stage.done / stage.total:.0%}" if stage.stage in (ADAPTER, MODEL) else f"{stage.done:g}/{stage.total:g}"
+    trained = stage.stage in (ADAPTER, CANDIDATES, MODEL)
+    return f"{stage.done / stage.total:.0%}" if trained else f"{stage.done:g}/{stage.total:g}"
 
 
 def _thousands(tokens: int) -> str | None:

@@ -87,12 +87,12 @@ def _mark(checkpoint: Path) -> None:
     hashes = {}
     for file in sorted(p for p in checkpoint.rglob("*") if p.is_file()):
         hashes[file.relative_to(checkpoint).as_posix()] = _hash(file)
-        _sync(file)
+        sync(file)
     temporary = checkpoint / f"{_WHOLE}.part"
     temporary.write_text(json.dumps(hashes), encoding="utf-8")
-    _sync(temporary)
+    sync(temporary)
     temporary.replace(checkpoint / _WHOLE)
-    _sync(checkpoint)
+    sync(checkpoint)
 
 
 def _is_whole(checkpoint: Path) -> bool:
@@ -123,7 +123,8 @@ def _hash(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """fsync of a file or directory."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -18,10 +18,11 @@ from selfreward.objectives.batches import batch_of_tokens, micro_batches, proces
 from selfreward.objectives.reference import HeldConfig
 from selfreward.objectives.reward import RewardConfig
 from selfreward.tracking import training_callbacks
+from selfreward.training.candidates import candidate_saver
 from selfreward.training.checkpoints import keeper, last_checkpoint, load_as_saved
 from selfreward.training.cost import COST, cost_recorder, read_cost, summarise_cost
 from selfreward.training.held_out import candidates, hold_out, kept_step
-from selfreward.training.job import JOB, RESULT, REWARD_MODEL, ROWS, TRAINER, TrainingJob, TrainingResult
+from selfreward.training.job import JOB, LOG, RESULT, REWARD_MODEL, ROWS, TRAINER, TrainingJob, TrainingResult
 from selfreward.training.launching import is_first, take_device
 from selfreward.training.rows import load_rows
 from selfreward.training.watching import explosion, goes_well, reporter, steps_of
@@ -64,14 +65,17 @@ def _run(out: Path, say: Say) -> None:
             trainer = job.objective.trainer(*arguments)
     trainer.add_callback(reporter(say if is_first() else lambda message: None))
     trainer.add_callback(cost_recorder(trainer, out / COST))
+    every, made = job.objective.candidate_steps, out / job.makes
+    if every is not None:
+        trainer.add_callback(candidate_saver(made, every, lambda path: save_policy(trainer, path, job, chat)))
     trainer.add_callback(keeper(trainer))
     if job.tracking is not None:
         for callback in training_callbacks(job.tracking, job.name, trainer.args):
             trainer.add_callback(callback)
     load_as_saved(trainer)
     steps = _train(trainer, job, last_checkpoint(out / TRAINER))
-    if not rewards:
-        save_policy(trainer, out / job.makes, job, chat)  # all processes, where each has a part of the weights
+    if not rewards and every is None:
+        save_policy(trainer, made, job, chat)  # all processes, where each has a part of the weights
     if not is_first():
         return
     if rewards:
@@ -81,7 +85,7 @@ def _run(out: Path, say: Say) -> None:
     log = sorted([*steps, *scored], key=lambda entry: entry["step"])
     # Sorted, as the Trainer sorts what it reads back from a checkpoint.
     lines = "".join(json.dumps(entry, sort_keys=True) + "\n" for entry in log)
-    (out / "training.jsonl").write_text(lines, encoding="utf-8")
+    (out / LOG).write_text(lines, encoding="utf-8")
     result = TrainingResult(
         counts=counts,
         steps=steps,

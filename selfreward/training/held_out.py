@@ -21,8 +21,9 @@ def hold_out(job: TrainingJob, data: Dataset) -> tuple[Dataset, Dataset | None]:
     Raises:
         TrainingError: there are not two prompts.
     """
-    settings = getattr(job.objective, "keep_best", None)
-    if settings is None:
+    best = job.objective.keep_best
+    share = None if best is None else best.held_out
+    if share is None:
         return data, None
     of_rows: list[str] = data["prompt_id"][:]
     prompts = sorted(set(of_rows), key=lambda prompt: (derive_seed(job.seed, "held out", prompt), prompt))
@@ -30,7 +31,7 @@ def hold_out(job: TrainingJob, data: Dataset) -> tuple[Dataset, Dataset | None]:
         raise TrainingError(
             f"all {len(data)} rows are of one prompt, and {job.named('keep_best')} holds some prompts out; make it null"
         )
-    out = set(prompts[: min(max(1, round(settings.held_out * len(prompts))), len(prompts) - 1)])
+    out = set(prompts[: min(max(1, round(share * len(prompts))), len(prompts) - 1)])
     sides: tuple[list[int], list[int]] = ([], [])
     for row, prompt in enumerate(of_rows):
         sides[prompt in out].append(row)

@@ -18,6 +18,9 @@ VERSION = 1
 REWARD_MODEL = "reward_model"
 ADAPTER, MODEL = "adapter", "model"
 """What training makes, and the name of its stage and its directory."""
+CANDIDATES = "candidates"
+"""The same where the judge chooses: an adapter of each of several steps, of which one becomes the iteration's."""
+LOG = "training.jsonl"
 JOB = "job.json"
 RESULT = "result.json"
 TRAINER = "trainer"
@@ -56,8 +59,8 @@ class TrainingJob(Frozen):
 
     @property
     def makes(self) -> str:
-        """An adapter, or a whole model."""
-        return makes(self.lora)
+        """An adapter, several to choose from, or a whole model."""
+        return makes(self.lora) if self.objective.candidate_steps is None else CANDIDATES
 
     def named(self, setting: str) -> str:
         """One of the objective's settings, as ``--set`` names it."""

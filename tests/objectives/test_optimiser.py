@@ -7,6 +7,7 @@ from selfreward.objectives.batches import micro_batches
 from selfreward.objectives.dpo import DPOConfig
 from selfreward.objectives.kto import KTOConfig
 from selfreward.objectives.optimiser import KeepBestConfig, OptimiserConfig, trl_arguments
+from selfreward.objectives.reward import RewardConfig
 from selfreward.objectives.sft import SFTConfig
 
 CHANGES = {
@@ -122,3 +123,20 @@ def test_candidates_are_checkpoints() -> None:
     found = trl_arguments(DPOConfig(keep_best=KeepBestConfig(eval_steps=7), save_steps=50), "out", 7)
     assert (found["eval_steps"], found["save_steps"]) == (7, 7)
     assert found["load_best_model_at_end"]
+
+
+def test_where_the_judge_chooses_checkpoints_stay_as_they_are() -> None:
+    judged = DPOConfig(keep_best=KeepBestConfig(by="judge", eval_steps=7), save_steps=50)
+    assert trl_arguments(judged, "out", 7) == trl_arguments(DPOConfig(save_steps=50), "out", 7)
+    assert judged.candidate_steps == 7
+    assert DPOConfig(keep_best=KeepBestConfig(eval_steps=7)).candidate_steps is None
+
+
+def test_rows_are_held_out_for_a_loss_alone() -> None:
+    assert KeepBestConfig().held_out == 0.1
+    assert KeepBestConfig(by="held_out_loss", held_out=None).held_out == 0.1, "as a config with by=judge is written out"
+    assert KeepBestConfig(by="judge").held_out is None
+    with pytest.raises(ValidationError, match="held_out is of no use with by=judge"):
+        KeepBestConfig(by="judge", held_out=0.3)
+    with pytest.raises(ValidationError, match="a reward model writes none"):
+        RewardConfig(keep_best=KeepBestConfig(by="judge"))

@@ -17,6 +17,7 @@ from selfreward.stages.shard import Shard
 from selfreward.storage.iteration import IterationStore, StageKey
 from selfreward.storage.run import RunStore, lock_run
 from selfreward.storage.verify import verify
+from selfreward.training.job import ADAPTER, CANDIDATES, MODEL
 
 CONFIG = make_config({"name": "r", "model": "m", "prompts": {"file": "p.txt"}}, {}, "test")
 
@@ -265,3 +266,18 @@ def test_a_config_of_an_earlier_version_is_said_in_one_line(run: RunStore) -> No
     path.write_text("- a\n", encoding="utf-8")
     with pytest.raises(StoreError, match="expected settings, found list"):
         run.config()
+
+
+def test_candidates_stand_in_for_what_is_trained(iteration: IterationStore) -> None:
+    assert not iteration.begin_training(CANDIDATES, _key(by="judge")).finished
+    iteration.begin_training(ADAPTER, _key(by="loss"))
+    assert iteration.stage(CANDIDATES) is None, "it was stopped before there was anything"
+    iteration.begin_training(CANDIDATES, _key(by="judge"))
+    assert iteration.stage(ADAPTER) is None
+    iteration.finish(CANDIDATES)
+    for other in (ADAPTER, MODEL):
+        with pytest.raises(
+            StoreError, match=r"candidates was made with other settings:\n  prompts\.by: 'judge' -> 'loss'"
+        ):
+            iteration.begin_training(other, _key(by="loss"))
+    assert iteration.begin_training(CANDIDATES, _key(by="judge")).finished
